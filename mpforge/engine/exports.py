@@ -28,7 +28,7 @@ from mpforge.workspace import Options, Workspace
 
 @dataclass
 class Export:
-    """What an archive gets: results by key, and entries of ``dist/`` by path."""
+    """The content of an archive to write: results by key, and entries of ``dist/`` by path."""
 
     results: dict[str, ActionResult] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -123,7 +123,10 @@ def _add_inputs(collected: Export, store: SessionStore) -> None:
 
 @dataclass(frozen=True)
 class Import:
-    """What an archive had; ``files`` are those of ``dist/``, by path, which are put there separately."""
+    """The content of an archive that was read.
+
+    ``files`` are those for ``dist/``, by path; the caller puts them there.
+    """
 
     sessions: tuple[str, ...]
     results: int

@@ -53,17 +53,17 @@ class Isolation:
 
     @property
     def cuts_network(self) -> bool:
-        """Whether programs can be isolated from the network."""
+        """Return whether programs can be isolated from the network."""
         return self.extent != "none"
 
     @property
     def has_root(self) -> bool:
-        """Whether programs get a root file system of their own."""
+        """Return whether programs get a root file system of their own."""
         return "r" in self.kinds
 
     @property
     def ends_all(self) -> bool:
-        """Whether all processes of a program end with it, and with this process."""
+        """Return whether all processes of a program end with it, and with this process."""
         return "p" in self.kinds
 
     @property

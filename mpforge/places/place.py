@@ -42,11 +42,11 @@ class Place(Protocol):
 
     @property
     def shares_files(self) -> bool:
-        """Whether its programs use the host's own files, so that the host's programs can do work for them."""
+        """Return whether its programs use the host's own files, so that host programs can work on them."""
 
     @property
     def offline(self) -> bool:
-        """Whether its programs have no network."""
+        """Return whether its programs have no network."""
 
     def emulation(self, cpu: str | None) -> Mapping[str, str]:
         """Return the variables that select the CPU model of the place's own emulator.

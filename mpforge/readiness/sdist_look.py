@@ -83,7 +83,7 @@ _ASIDE = {"benchmarks", "doc", "docs", "examples", "test", "test cases", "testin
 
 @dataclass(frozen=True)
 class Look:
-    """What a source distribution says of its build.
+    """The facts about its build that a source distribution's files show.
 
     ``libraries`` are foreign ones that it may ask for, ``known`` those of them with a recipe, by its name.
     ``trouble`` says why it could not be looked at.
