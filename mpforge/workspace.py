@@ -16,7 +16,6 @@ from pathlib import Path
 from mpforge.errors import FileTrouble, SpecNotFound, WrongInput
 
 SPEC_NAME = "multiplatform.toml"
-LOCK_NAME = "multiplatform.lock"
 STATE_NAME = ".mpforge"
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 (a mount point, no file of ours)
 KEPT = "kept"

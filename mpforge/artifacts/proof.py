@@ -325,7 +325,9 @@ def _version_reasons(
 
 def _glibc_reasons(file: ElfFacts, policy: str) -> Iterator[str]:
     highest = policy_version(policy)
-    if is_musl(policy) and file.glibc != (0, 0):
+    if is_musl(policy) and file.relr:  # musl's WHATSNEW for 1.2.4
+        yield f"has packed relocations (DT_RELR), which musl reads since 1.2.4; {policy} has an older one"
+    elif is_musl(policy) and file.glibc != (0, 0):
         yield f"is linked with glibc, the C library of {policy} is musl"
     elif not is_musl(policy) and file.glibc > highest:
         wanted = ".".join(map(str, file.glibc))

@@ -48,7 +48,7 @@ def refusal(
         here = _not_yet("project.targets", f"the target {platform.name}")
         if platform.os == "linux":
             return here
-        return replace(here, hint="`mpforge ci github` writes a job of cibuildwheel that builds it")
+        return replace(here, hint="`mpforge ci github` writes a cibuildwheel job that builds it")
     boxed = toolchain is not None and toolchain.kind == "container"
     missing = next(_needed(python, build, boxed=boxed), None)
     if missing is None:

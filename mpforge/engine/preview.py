@@ -40,12 +40,12 @@ class StepPreview:
 
     @property
     def id(self) -> str:
-        """The step's id."""
+        """Id of the step."""
         return self.step.id
 
     @property
     def title(self) -> str:
-        """The step's title."""
+        """Title of the step."""
         return self.step.title
 
     def to_json(self) -> dict[str, Any]:

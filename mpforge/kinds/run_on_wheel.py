@@ -89,7 +89,7 @@ class RunningOnWheel(Kind[RunOnWheel]):
         run.let_in()
         provision.store.restore(tree, directory.output)
         if command.replaces:
-            replace(directory.output / wheel.name, made, directory.root / "changed")
+            take_made(directory.output / wheel.name, made, directory.root / "changed")
         return {"wheel": wheel_repair.sole_wheel(directory.output).name}
 
 
@@ -114,7 +114,7 @@ def _programs(directory: "StepDirectory", provision: "Provision") -> Path:
     return programs
 
 
-def replace(wheel: Path, made: Path, unpacked: Path) -> None:
+def take_made(wheel: Path, made: Path, unpacked: Path) -> None:
     """Put the one wheel in the directory ``made`` in the place of another; ``unpacked`` is for its content.
 
     Raises ``OutputMissing`` if there is not one, ``WheelRejected`` if it is no valid wheel of this project.

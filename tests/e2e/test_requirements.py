@@ -44,7 +44,7 @@ PLUGIN = """
 def test_tests_get_what_files_paths_and_own_extras_ask_for(
     quick: Workspace, empty_cache: Cache
 ) -> None:
-    """crc16 has an sdist only, with C; nobody has `tiny-of-nobody`, which the plugin requires."""
+    """crc16 is C code with an sdist only; `tiny-of-nobody`, which the plugin requires, is on no index."""
     quick.cache = empty_cache
     quick.write("pyproject.toml", PROJECT)
     quick.write("tiny/__init__.py", '"""Tiny."""')

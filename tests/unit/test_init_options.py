@@ -212,7 +212,7 @@ def test_build_options_are_ours(options: str, build: dict[str, Any] | None) -> N
         ('build-frontend = "build; args: --odd"', "the frontend takes no arguments"),
         (
             'container-engine = "docker; create_args: --gpus=all"',
-            "made without options of the user",
+            "mpforge passes no options of yours",
         ),
         ('environment = { A = "$(echo $B)" }', "mpforge runs no command to get a value"),
         (

@@ -269,6 +269,14 @@ def test_a_file_linked_with_glibc_is_not_for_musl_and_the_other_way_round(tmp_pa
     assert "needs libc.musl-aarch64.so.1, which the policy does not allow" in told
 
 
+def test_packed_relocations_are_not_for_musl_which_read_none_before_1_2_4(tmp_path: Path) -> None:
+    name = f"it.cpython-311-{MUSL.platform.extension_platform(11)}.so"
+    data = Elf(needed=ITSELF, undefined=("memcpy",), exported=("PyInit_it",), relr=True).data
+    wheel = "it-1-cp311-cp311-musllinux_1_2_aarch64.whl"
+    with pytest.raises(MpforgeError, match=r"musl reads since 1\.2\.4"):
+        prove_wheel(wheel, put(tmp_path, {name: data}), "cp311", MUSL, pure=False)
+
+
 def test_before_3_11_python_names_musl_s_modules_like_glibc_s(tmp_path: Path) -> None:
     assert musl_proved(tmp_path, "memcpy", python="cp310") is None
     assert [path.name for path in tmp_path.iterdir()] == ["it.cpython-310-aarch64-linux-gnu.so"]

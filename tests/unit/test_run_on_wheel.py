@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.errors import OutputMissing, WheelRejected
-from mpforge.kinds.run_on_wheel import replace
+from mpforge.kinds.run_on_wheel import take_made
 from tests.released import wheel
 
 BUILT = "tiny-1.0-cp311-cp311-linux_x86_64.whl"
@@ -20,7 +20,7 @@ def put(root: Path, files: dict[str, bytes]) -> str:
     (out / BUILT).write_bytes(b"as built")
     for name, content in files.items():
         (made / name).write_bytes(content)
-    replace(out / BUILT, made, root / "unpacked")
+    take_made(out / BUILT, made, root / "unpacked")
     (found,) = out.iterdir()
     return found.name
 

@@ -149,7 +149,7 @@ def test_a_python_that_cannot_be_had_names_what_each_provider_said(
         "path: MPFORGE_TARGET_PYTHON_RISCV64_CP311 is not set\n"
         "distribution: Debian has no cp311 for riscv64:"
         " trixie has cp313, pp311; forky has cp313, cp314, cp315\n"
-        "source: mpforge builds only cp311, cp313, cp313t, and only for musl\n"
+        "source: mpforge compiles CPython for musl targets only (cp311, cp313, cp313t)\n"
         "uv: no"
     )
     monkeypatch.setenv(providers.VARIABLE, "uv")

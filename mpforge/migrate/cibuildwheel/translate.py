@@ -257,9 +257,12 @@ def _frontend(found: Translation, option: str, value: object) -> None:
 def _container_engine(found: Translation, option: str, value: object) -> None:
     match = re.search(r"create[_-]args['\"]?\s*:\s*(.*)", str(value))
     if match is not None:
-        found.refuse(option, f"{quoted(match[0])}: containers are made without options of the user")
+        found.refuse(
+            option,
+            f"{quoted(match[0])}: mpforge passes no options of yours to the container runtime",
+        )
     else:
-        found.drop(option, "mpforge finds the container runtime itself, or runs without one")
+        found.drop(option, "mpforge finds the container runtime, or works without one")
 
 
 Reader = Callable[[Translation, str, Any], None]

@@ -166,7 +166,7 @@ def _requests(wanted: Wanted) -> SourceRequests:
 
 def _offer(wanted: Wanted) -> SourceRequests | str:
     if wanted.platform.libc is not MUSL:
-        return f"mpforge builds only {', '.join(_PYTHONS[MUSL])}, and only for musl"
+        return f"mpforge compiles CPython for musl targets only ({', '.join(_PYTHONS[MUSL])})"
     return offer(wanted)
 
 
@@ -176,7 +176,7 @@ def offer(wanted: Wanted) -> SourceRequests | str:
     libc = wanted.platform.libc
     if libc is None or wanted.python not in _PYTHONS[libc]:
         known = "; ".join(f"{', '.join(words)} for {one.name}" for one, words in _PYTHONS.items())
-        return f"mpforge builds only {known}"
+        return f"mpforge compiles only {known}"
     if release is None or release[0] != "debian":
         return "the sources are Debian's, and this host has no apt for them"
     try:
