@@ -7,9 +7,10 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from mpforge.platforms import Platform
+from mpforge.plan.steps import CheckFiles, RepairWheel, RunCommands
+from mpforge.platforms import Platform, well_known
 from mpforge.platforms.cpus import Cpu, baseline, known_cpus
 from mpforge.platforms.policies import SystemPolicy, system_policy
 
@@ -77,6 +78,25 @@ class Promise:
     passing: Path | None = None
     raised: str | None = None
     newer: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        command: RepairWheel | RunCommands | CheckFiles,
+        *,
+        excluded: tuple[str, ...],
+        passing: Path | None = None,
+    ) -> Self:
+        """Return what a step promises. Its own ``exclude`` may name inputs: pass ``excluded`` libraries."""
+        return cls(
+            well_known()[command.target],
+            command.policy,
+            excluded,
+            command.provided,
+            passing,
+            command.cpu,
+            command.newer,
+        )
 
     @property
     def cpu(self) -> Cpu | None:

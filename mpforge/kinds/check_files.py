@@ -21,19 +21,10 @@ class CheckingFiles(Kind[CheckFiles]):
         """Check the files as their build did. Raises what the proof raises."""
         from mpforge.artifacts import proof, wheels
         from mpforge.artifacts.binary_format import Promise
-        from mpforge.platforms import well_known
 
         shipped = task.directory.prepare().source
         provision.store.restore(task.given.trees["shipped"], shipped)
-        platform = well_known()[command.target]
-        promise = Promise(
-            platform,
-            command.policy,
-            command.exclude,
-            command.provided,
-            raised=command.cpu,
-            newer=command.newer,
-        )
+        promise = Promise.of(command, excluded=command.exclude)
         if command.python is None:
             proof.prove_files(shipped, promise)
             return {}

@@ -8,7 +8,6 @@ from mpforge.kinds.inputs import Inputs, pruned
 from mpforge.kinds.kind import Kind
 from mpforge.kinds.task import Given, Task
 from mpforge.plan.steps import RunCommands
-from mpforge.platforms import well_known
 from mpforge.store.trees import Directory
 
 if TYPE_CHECKING:
@@ -56,16 +55,8 @@ class RunningCommands(Kind[RunCommands]):
                 why="declared in [build] outputs",
                 hint="paths are relative to the source directory, or to where the build installs",
             )
-        platform, provided = well_known()[command.target], command.provided
         passing = Path(run.place.to_place_paths(str(directory.root)))
-        promise = Promise(
-            platform,
-            command.policy,
-            provided=provided,
-            passing=passing,
-            raised=command.cpu,
-            newer=command.newer,
-        )
+        promise = Promise.of(command, excluded=(), passing=passing)
         for note in prove_files(directory.output, promise):
             run.note(note)
         places = (str(passing), str(directory.root))

@@ -110,14 +110,7 @@ def repair(
     _refuse(command, wheel, facts, pure=pure)
     told = _without_extensions(command, wheel, compiled, content, build_log, given=libraries or ())
     refuse(wheel.name, [*wheels.format_reasons(wheel.name, content)])
-    promise = Promise(
-        platform,
-        command.policy,
-        command.exclude,
-        command.provided,
-        raised=command.cpu,
-        newer=command.newer,
-    )
+    promise = Promise.of(command, excluded=command.exclude)
     wheel = _with_musl_s_name(run, python, wheel, facts, promise)
     if any(file.needed for file in facts.values()):
         made = _audited(run, python, wheel, command)
