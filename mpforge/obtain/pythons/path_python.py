@@ -14,7 +14,7 @@ from mpforge.store.files import digest_of_files
 
 
 class PathPython:
-    """The Python that ``MPFORGE_TARGET_PYTHON_TARGET_PYTHON`` names."""
+    """The Python that ``MPFORGE_TARGET_PYTHON_<TARGET>_<PYTHON>`` names."""
 
     name = "path"
 
