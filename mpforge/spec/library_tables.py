@@ -1,4 +1,4 @@
-"""The tables of ``[libraries]`` as types: a native dependency, and where its source comes from."""
+"""Pydantic models for the tables of ``[libraries]``."""
 
 from typing import Literal
 
@@ -13,49 +13,51 @@ LibraryKind = Literal["commands", "make", "cmake", "meson", "autotools"]
 class LibrarySource(Table):
     """A library's source: url + sha256, path, or git + commit."""
 
-    url: Globs = Field(
-        default=(), description="Address of an archive, or the addresses of its mirrors."
-    )
+    url: Globs = Field(default=(), description="Address of an archive, or a list of mirrors.")
     sha256: Text | None = Field(default=None, description="Digest of the archive.")
-    path: Text | None = Field(default=None, description="A directory or archive of the project.")
+    path: Text | None = Field(
+        default=None, description="A directory or archive, relative to the project."
+    )
     git: Text | None = Field(default=None, description="Address of a repository.")
-    commit: Text | None = Field(default=None, description="The whole hash of a commit.")
+    commit: Text | None = Field(default=None, description="The full hash of a commit.")
 
 
 class Library(Table):
-    """A native dependency: built once for each target, cached, and given to the builds that name it."""
+    """A native dependency, built once for each target, for the builds that list it."""
 
     source: LibrarySource | None = Field(default=None, description="Where its source comes from.")
     wheel: Text | None = Field(
         default=None,
-        description="A package whose wheel for the target has it, instead of a source.",
+        description="Instead of a source: the requirement of a package whose wheels contain the library.",
     )
-    kind: LibraryKind | None = Field(default=None, description="What builds it.")
+    kind: LibraryKind | None = Field(default=None, description="The build system.")
     recipe: Text | None = Field(
-        default=None, description="A recipe that mpforge provides, instead of the other keys."
+        default=None, description="One of mpforge's recipes, which brings source and kind."
     )
     version: Text | None = Field(
         default=None, description="Its version; with a recipe, the expected one."
     )
     directory: Text | None = Field(
-        default=None, description="The directory of its source in which it is built."
+        default=None, description="The directory of the source to build in."
     )
     options: Texts = Field(
-        default=(), description="Arguments of its configure step; with make, of both its calls."
+        default=(), description="Arguments of the configure step; with make, of both calls of make."
     )
     commands: Commands = Field(default=(), description='For kind = "commands".')
     tools: Texts = Field(
-        default=(), description="Programs beyond the base set, as in [build], for this library."
+        default=(), description="Programs beyond the base set for this library, as in [build]."
     )
     patches: Texts = Field(default=(), description="Patch files, applied in order.")
     needs: Texts = Field(default=(), description="Libraries that it needs.")
-    shared: Flag = Field(default=False, description="Build a shared library; else a static one.")
+    shared: Flag = Field(default=False, description="true: a shared library; false: a static one.")
     license: Text | None = Field(default=None, description="Its licence, an SPDX expression.")
     license_files: Globs = Field(
-        default=(), description="Its licence's files, relative to its source; default: usual names."
+        default=(), description="Globs of its licence files; default: the usual names."
     )
-    environment: Environment = Field(default={}, description="Literals and placeholders, no shell.")
+    environment: Environment = Field(
+        default={}, description="Variables for its build, as in [build]."
+    )
     exports: Environment = Field(
         default={},
-        description="Variables for the builds that are given it; {prefix} is its directory.",
+        description="Variables for the builds that use it; {prefix} is its directory.",
     )

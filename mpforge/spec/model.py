@@ -1,9 +1,8 @@
-"""The spec as types: every table and key of ``multiplatform.toml`` (docs/contract.md, "Spec").
+"""Pydantic models for every table and key of ``multiplatform.toml`` (docs/configuration.md).
 
-All models are frozen and refuse unknown keys; a key is the field's name with dashes. The same
-``BuildOptions`` and ``TestOptions`` serve at every level: on a target or an override only the
-fields in ``model_fields_set`` count. Only shapes are checked here; ``load`` compares values with
-each other, and no type here knows how anything is built.
+All models are frozen and forbid unknown keys. A key is the field's name with dashes. Targets and
+overrides use the same ``BuildOptions`` and ``TestOptions``, of which only the fields in
+``model_fields_set`` count. The models check types only; ``load`` checks values against each other.
 """
 
 from collections.abc import Mapping
@@ -38,17 +37,19 @@ BasePrograms = Literal["host", "pinned"]
 class Project(Table):
     """The project to ship, with its Pythons and targets."""
 
-    source: Text = Field(default=".", description="A directory with a pyproject.toml, or an sdist.")
+    source: Text = Field(
+        default=".", description="A directory with a pyproject.toml or setup.py, or an sdist."
+    )
     python: Globs = Field(
         default=(),
-        description="Pythons to build for: cp3XY, cp3XYt, pp3XY; auto: every CPython that the project's "
+        description="Pythons to build for: cp3XY, cp3XYt, pp3XY. auto: every CPython that the project's "
         "Requires-Python allows.",
     )
     targets: Texts = Field(
-        default=(), description="Well-known target names; [targets.X] adds others or adjusts these."
+        default=(), description="Well-known targets, or targets defined in [targets]."
     )
     skip: Globs = Field(
-        default=(), description='Globs over TARGET-PYTHON that are not built, e.g. "*_musl-pp*".'
+        default=(), description='TARGET-PYTHON globs of what is not built, e.g. "*_musl-pp*".'
     )
 
 
@@ -57,10 +58,10 @@ class Sdist(Table):
 
     enable: Flag = Field(
         default=True,
-        description="Build wheels from the project's own sdist; false: from tracked files.",
+        description="true: build wheels from the project's sdist; false: directly from its files.",
     )
     exclude: Texts = Field(
-        default=(), description='Globs of files that are not build inputs, e.g. ["docs/**"].'
+        default=(), description='Globs of files that builds don\'t see, e.g. ["docs/**"].'
     )
 
 
@@ -76,13 +77,15 @@ class Credentials(Table):
 
 
 class Index(Table):
-    """The package index; seen by resolving and fetching only, never by a build."""
+    """The package index from which mpforge downloads; builds never use it."""
 
     url: Text | None = Field(
         default=None,
-        description="Address of the index; default: what pip and uv are configured with.",
+        description="Address of the index; default: that of uv's configuration, else pip's.",
     )
-    extra: Texts = Field(default=(), description="Addresses of further indexes.")
+    extra: Texts = Field(
+        default=(), description="Addresses of further indexes, which are asked first."
+    )
     credentials: Credentials = Field(
         default=Credentials(), description="Names of the variables that hold the credentials."
     )
@@ -95,11 +98,11 @@ class RepairOptions(Table):
     exclude: Texts = Field(
         default=(), description="Shared libraries that are not copied into the wheel."
     )
-    args: Texts = Field(default=(), description="More arguments for the repair tool.")
+    args: Texts = Field(default=(), description="More arguments for auditwheel repair.")
     command: Commands = Field(
         default=(),
-        description="Commands that make of {wheel} another one in {dest_dir}, which is then repaired and "
-        "verified like any other.",
+        description="Commands that read {wheel} and write a changed wheel to {dest_dir}, which is then "
+        "repaired and verified like any other.",
     )
     check: Commands = Field(
         default=(), description="Commands that check the repaired {wheel}; they can't change it."
@@ -110,67 +113,81 @@ class RepairOptions(Table):
 class BuildOptions(Table):
     """Options for building wheels, or other outputs."""
 
-    strategy: BuildStrategy = Field(default="auto", description="How the target's code is made.")
+    strategy: BuildStrategy = Field(
+        default="auto",
+        description="native, cross, hybrid (in the target's image, with an emulated Python and a native "
+        "zig), emulate (everything in the image), or auto: the first of these that is possible.",
+    )
     toolchain: Text = Field(
-        default="auto", description="auto, zig, gcc, or a name from [toolchains]."
+        default="auto", description="auto, zig, gcc (this host's), or a name of [toolchains]."
     )
     image: Text = Field(
         default="auto",
-        description="The image to build in, for hybrid and emulate (and native, if given); auto: "
-        "the policy's PyPA image.",
+        description="The image to build in, for hybrid and emulate (and native, if you name one); auto: "
+        "PyPA's image for the policy.",
     )
     runtime: ImageRuntime = Field(
         default="auto",
-        description="What runs images. engine: Docker or Podman; sandbox: mpforge itself, without either; "
-        "auto: a container runtime that is set up, else the sandbox.",
+        description="What runs images. engine: Docker or Podman; sandbox: mpforge's own sandbox, without "
+        "either; auto: a container runtime if one is set up, else the sandbox.",
     )
     policy: Text = Field(
         default="auto",
-        description="Oldest systems to compile for and upper bound of the wheel tag: "
-        "manylinux_2_28, musllinux_1_2, ...",
+        description="The highest platform tag that the wheel may get, and the glibc to compile for: "
+        "manylinux_2_28, manylinux2014, ...",
     )
     kind: Kind = Field(
         default="wheel",
-        description="wheel, or the build system that builds a project of another kind.",
+        description="wheel: the project's PEP 517 backend; make, cmake, meson, autotools: that build "
+        "system; commands: your own commands.",
     )
     commands: Commands = Field(
-        default=(), description='For kind = "commands": shell lines, or argv lists.'
+        default=(),
+        description='For kind = "commands": shell lines, or lists of a program and its arguments.',
     )
     options: Texts = Field(
         default=(),
-        description="Arguments of the configure step, for kind = cmake, meson and autotools.",
+        description="For kind = cmake, meson and autotools: arguments of the configure step.",
     )
     outputs: Texts = Field(
         default=(),
-        description="Files, folders, globs to publish in dist/TARGET/ with relative paths. With "
-        "cmake, meson and autotools: among the installed files; default: all of them.",
+        description="For kinds other than wheel: globs of files to copy to dist/TARGET/ with their "
+        "relative paths; with cmake, meson and autotools of installed files, by default all.",
     )
-    pure: Flag = Field(default=False, description="Accept a wheel without compiled code.")
+    pure: Flag = Field(
+        default=False,
+        description="true: accept a wheel with a platform tag and no compiled code; false, if you write it: build for "
+        "each target, even if the project is known to be pure Python.",
+    )
     optional_extensions: Globs = Field(
         default=(),
-        description="Extension modules that may fail to build, by name or glob; a wheel without any "
-        'other is an error, e.g. "package._speedups".',
+        description='Extension modules that may fail to build, by name or glob, e.g. "package._speedups"; '
+        "any other that fails is an error.",
     )
     allow_undefined: Globs = Field(
         default=(),
-        description="Symbols that the program which loads a shared library defines, by name or glob, "
-        'e.g. "lua_*"; any other undefined symbol is an error.',
+        description="Symbols that a shared library leaves undefined because the program that loads it "
+        'defines them, by name or glob, e.g. "lua_*"; any other undefined symbol is an error.',
     )
     cpu: Text | None = Field(
         default=None,
-        description="The oldest CPU to build for and to test on, if not the target's own, by GCC's name "
-        '(-march, -mcpu), e.g. "x86-64-v3".',
+        description="The oldest CPU to build for and to test on, by GCC's name (-march, -mcpu), e.g. "
+        '"x86-64-v3"; default: the target\'s oldest.',
     )
     allow_newer_cpu: Globs = Field(
         default=(),
-        description="Files with instructions that the oldest CPU lacks, which run only where it has them, "
-        'by path or glob, e.g. "package/_avx2.*"; any other such file is an error.',
+        description="Files with instructions that the oldest CPU lacks, which run them only on CPUs that "
+        'have them, by path or glob, e.g. "package/_avx2.*"; any other such file is an error.',
     )
-    frontend: Frontend = Field(default="build", description="The PEP 517 frontend.")
-    isolation: Flag = Field(default=True, description="Build in an isolated environment (PEP 517).")
+    frontend: Frontend = Field(default="build", description="The program that calls the backend.")
+    isolation: Flag = Field(
+        default=True,
+        description="true: build in an isolated environment (PEP 517); false: with the packages "
+        "installed in the host's interpreter of that version.",
+    )
     requires: Texts = Field(
         default=(),
-        description="Requirements besides build-system.requires; also paths, and files: "
+        description="Requirements in addition to build-system.requires; also paths, and files: "
         '"-r requirements/build.txt".',
     )
     constraints: Texts = Field(
@@ -183,42 +200,47 @@ class BuildOptions(Table):
     )
     tools: Texts = Field(
         default=(),
-        description='Programs a step may call beyond the base set, e.g. "cmake>=3.28": from a pinned '
-        "wheel where one is known to carry it, else the host's, by digest.",
+        description='Programs beyond the base set that steps call, e.g. "cmake>=3.28": from a pinned '
+        "wheel if mpforge knows one, else the host's, by digest.",
     )
     base_programs: BasePrograms = Field(
         default="host",
-        description="The base set of programs that steps see: this host's, or packages of Debian or "
-        "Ubuntu that the lock pins, equal on every machine. One for all targets.",
+        description="Where the base set of programs comes from: this host, or packages of Debian or "
+        "Ubuntu that the lock pins, equal on every machine. The same for all targets.",
     )
     before_all: Commands = Field(
-        default=(), description="Run once in the image and kept as a layer; needs an image."
+        default=(),
+        description="Commands that run once in the image; the result is kept as a layer. They need an "
+        "image.",
     )
     before_all_sources: Globs = Field(
         default=(),
         description='Globs of the project\'s files that before-all sees in {project}, e.g. ["ci/**"].',
     )
     before_build: Commands = Field(
-        default=(), description="Run in the build's own copy of the source, for each wheel."
+        default=(), description="Commands that run in each build's copy of the source."
     )
     environment: Environment = Field(
         default={},
-        description="Literals and placeholders, no shell; CFLAGS and the like are appended to the "
-        "toolchain's.",
+        description="Variables, as literal texts with placeholders, no shell. CFLAGS and the like are "
+        "appended to mpforge's own.",
     )
     pass_environment: Texts = Field(
-        default=(), description="Host variables whose value enters the key."
+        default=(), description="Host variables that the build sees; their values are in its key."
     )
     secrets: Texts = Field(
         default=(),
-        description="Host variables that never enter a key; such a step's result is not stored.",
+        description="Host variables that the build sees, in no key; the result is not stored.",
     )
     network: Flag = Field(
         default=False,
-        description="Give its programs network access; otherwise they have only a loopback interface.",
+        description="true: the build has access to the network; false: only to a loopback interface.",
     )
     config_settings: Settings = Field(default={}, description="PEP 517 config settings.")
-    libraries: Texts = Field(default=(), description="Names from [libraries] that the build needs.")
+    libraries: Texts = Field(
+        default=(),
+        description="Native libraries that the build can use: names of [libraries], or of recipes.",
+    )
     repair: RepairOptions = Field(default=RepairOptions(), description="How the wheel is repaired.")
     timeout: Seconds = Field(
         default=7200,
@@ -233,15 +255,19 @@ class TestOptions(Table):
     __test__ = False  # not a test class, whatever pytest makes of its name
 
     strategy: TestStrategy = Field(
-        default="auto", description="Where the target's code runs; static: nowhere."
+        default="auto",
+        description="native; emulate (QEMU); static: only check the files, run nothing; skip; auto: "
+        "native if this host can run the target's programs, else emulate.",
     )
     command: TestCommand = Field(
         default="import",
-        description="import: every extension module of the wheel; else shell lines or argv lists.",
+        description="import: import every extension module of the wheel; else shell lines, or lists of a "
+        "program and its arguments.",
     )
     sources: Texts = Field(
         default=("tests", "test", "conftest.py", "pytest.ini"),
-        description="Files to copy into the empty directory where tests run; missing ones are left out.",
+        description="Globs of files to copy into the empty directory where tests run; missing ones are "
+        "left out.",
     )
     requires: Texts = Field(
         default=(),
@@ -252,36 +278,43 @@ class TestOptions(Table):
     )
     build_missing_wheels: Flag = Field(
         default=True,
-        description="Build requirements that have no wheel for the target, from their sdists.",
+        description="Build test requirements that have no wheel for the target, from their sdists.",
     )
     libraries: Texts = Field(
         default=(),
-        description="Native libraries for these builds: recipes, or names of [libraries].",
+        description="Native libraries for the builds of such requirements: names of [libraries], or of "
+        "recipes.",
     )
     extras: Texts = Field(default=(), description="Extras of the wheel to install.")
     groups: Texts = Field(default=(), description="Dependency groups of pyproject.toml to install.")
-    before: Commands = Field(default=(), description="Run before the tests.")
+    before: Commands = Field(default=(), description="Commands that run before the tests.")
     outputs: Globs = Field(
         default=(),
         description="Globs of files that tests write, kept after a pass and after a failure, e.g. "
         '["junit.xml", "coverage/**"].',
     )
-    environment: Environment = Field(default={}, description="Literals and placeholders, no shell.")
+    environment: Environment = Field(
+        default={}, description="Variables, as literal texts with placeholders, no shell."
+    )
     pass_environment: Texts = Field(
-        default=(), description="Host variables whose value enters the key."
+        default=(), description="Host variables that the tests see; their values are in the key."
     )
     secrets: Texts = Field(
         default=(),
-        description="Host variables that never enter a key; such a result is not stored.",
+        description="Host variables that the tests see, in no key; the result is not stored.",
     )
     network: Flag = Field(
         default=False,
-        description="Give its programs network access; otherwise they have only a loopback interface.",
+        description="true: tests have access to the network; false: only to a loopback interface.",
     )
     cpus: Texts = Field(
-        default=(), description='CPU models to repeat the tests on, e.g. ["cortex-a53", "max"].'
+        default=(),
+        description='CPU models of QEMU to repeat the tests on, e.g. ["cortex-a53", "max"].',
     )
-    cache: Flag = Field(default=True, description="Store a passed run and do not repeat it.")
+    cache: Flag = Field(
+        default=True,
+        description="Store a pass, and don't repeat the tests while nothing in their key changes.",
+    )
     timeout: Seconds = Field(
         default=1800,
         description="Time limit of a test.",
@@ -294,22 +327,24 @@ class Target(Table):
 
     platform: Text | None = Field(
         default=None,
-        description="A well-known target name or a docker platform (linux/arm/v7); needed where "
-        "the target's own name is not well-known.",
+        description="A well-known target's name, or a Docker platform (linux/arm/v7); required if the "
+        "target's name is not well-known.",
     )
-    python: Globs | None = Field(default=None, description="Instead of project.python.")
+    python: Globs | None = Field(
+        default=None, description="This target's Pythons; default: project.python."
+    )
     dist: Text | None = Field(
         default=None,
-        description="Folder below dist/; needed where two targets would give the same wheel names.",
+        description="A directory below dist/; required if two targets would write the same wheel names.",
     )
     build: BuildOptions = Field(default=BuildOptions(), description="Replaces or extends [build].")
     test: TestOptions = Field(default=TestOptions(), description="Replaces or extends [test].")
 
 
 class Override(Table):
-    """Options for some builds; applied last, in file order."""
+    """Options for the builds that ``select`` matches; applied last, in file order."""
 
-    select: Globs = Field(description="Globs over TARGET-PYTHON.")
+    select: Globs = Field(description="TARGET-PYTHON globs.")
     build: BuildOptions = Field(default=BuildOptions(), description="Replaces or extends [build].")
     test: TestOptions = Field(default=TestOptions(), description="Replaces or extends [test].")
 
@@ -325,16 +360,18 @@ class Toolchain(Table):
     path: Text | None = Field(default=None, description="The directory of its programs.")
     sysroot: Text | None = Field(default=None, description="The target's headers and libraries.")
     environment: Environment = Field(
-        default={}, description="Variables of every step that uses it."
+        default={}, description="Variables for every step that uses it."
     )
 
 
 class Release(Table):
-    """The destination of a release."""
+    """The index to which ``mpforge release`` uploads."""
 
-    index: Text | None = Field(default=None, description="Where to upload; default: PyPI.")
+    index: Text | None = Field(default=None, description="The address to upload to; default: PyPI.")
     check_url: Text | None = Field(
-        default=None, alias="check-url", description="Where that index lists its files."
+        default=None,
+        alias="check-url",
+        description="The address at which that index lists its files.",
     )
     credentials: Credentials = Field(
         default=Credentials(),
@@ -349,12 +386,12 @@ class Spec(Table):
     project: Project = Field(default=Project(), description="The Pythons and targets to build for.")
     sdist: Sdist = Field(default=Sdist(), description="The source distribution.")
     index: Index = Field(default=Index(), description="The package index.")
-    build: BuildOptions = Field(default=BuildOptions(), description="How everything is built.")
-    test: TestOptions = Field(default=TestOptions(), description="How everything is tested.")
+    build: BuildOptions = Field(default=BuildOptions(), description="Options for all builds.")
+    test: TestOptions = Field(default=TestOptions(), description="Options for all tests.")
     targets: Mapping[str, Target] = Field(
         default={}, description="Targets added or adjusted, by name."
     )
     overrides: tuple[Override, ...] = Field(default=(), description="Options for some builds.")
     toolchains: Mapping[str, Toolchain] = Field(default={}, description="Toolchains by name.")
     libraries: Mapping[str, Library] = Field(default={}, description="Native dependencies by name.")
-    release: Release | None = Field(default=None, description="Uploading.")
+    release: Release | None = Field(default=None, description="Where mpforge release uploads.")
