@@ -38,6 +38,7 @@ from mpforge.plan.pins import (
     Package,
     build_request,
 )
+from mpforge.plan.reporter import SILENT
 from mpforge.plan.requirements import normal_name, shown
 from mpforge.plan.sessions import Plan
 from mpforge.plan.wants import (
@@ -253,7 +254,7 @@ class _Locking:
         found, known = compiled(self.workspace), self._pins(plans[0][1])
         inputs, pins = found.inputs, list[CratesPin]()
         known.lock = pinned
-        toolbox = Toolbox(self.workspace, known, session="lock", emit=lambda _: None)
+        toolbox = Toolbox(self.workspace, known, SILENT)
         source = cargo.manifests(inputs.files, inputs.read)
         for request in fetch_crates.crate_requests(source, inputs):
             if (pin := self.kept.crates_of(request)) is not None:
@@ -281,8 +282,7 @@ class _Locking:
             index=_index(plan),
             state=self.workspace.cache / "distribution",
             locked=False,
-            session="lock",
-            emit=lambda _: None,
+            reporter=SILENT,
             paths=PathPackages(requirements_base(self.workspace, found.inputs), found.store),
         )
 

@@ -23,8 +23,9 @@ from mpforge.kinds import observed_reads
 from mpforge.kinds.registry import kind_of
 from mpforge.kinds.step_ingredients import Provision, files
 from mpforge.kinds.task import WARNINGS, Given, Task
-from mpforge.plan.events import Emit, StepEnded, StepHit, StepStarted, StepWaits, Warned
+from mpforge.plan.events import StepEnded, StepHit, StepStarted
 from mpforge.plan.pins import EnvironmentRequest
+from mpforge.plan.reporter import Reporter
 from mpforge.plan.sessions import Plan
 from mpforge.plan.steps import InstallPackages, OutputOf, Step, Work
 from mpforge.processes import children_cpu
@@ -54,9 +55,8 @@ class Realizer:
     plan: Plan
     store: SessionStore
     provision: Provision
-    emit: Emit
+    reporter: Reporter
     announce: Callable[[], None]
-    session: str
     log: Path
     keys: Path
     outputs: TestOutputs
@@ -147,7 +147,7 @@ class Realizer:
             self._remember(step.id)
         while hit is None:
             # One process runs the step, the others wait and then hit.
-            with self.store.alone(key, lambda: self.emit(StepWaits(self.session, step.id))):
+            with self.store.alone(key, lambda: self.reporter.waits(step.id)):
                 hit = self._hit(step, key, given)
                 if hit is not None:
                     break
@@ -169,9 +169,7 @@ class Realizer:
 
     def _mend(self, step: Step, error: Damaged) -> None:
         """Forget the damaged inputs of a step, so that they are made and stored again."""
-        self.emit(
-            Warned(self.session, f"{error.what}; mpforge makes the inputs of {step.title} again")
-        )
+        self.reporter.warn(f"{error.what}; mpforge makes the inputs of {step.title} again")
         self.provision.inputs.forget()
         for identifier in _made_before(step):
             known = self._done.get(identifier)
@@ -208,9 +206,9 @@ class Realizer:
             found = result, self.store.tree(result.tree)
             self.store.check(found[1])
         except Damaged as error:
-            self.emit(Warned(self.session, f"{error.what}; mpforge makes {step.title} again"))
+            self.reporter.warn(f"{error.what}; mpforge makes {step.title} again")
             return None
-        self.emit(StepHit(self.session, step.id, key))
+        self.reporter.emit(StepHit(self.reporter.session, step.id, key))
         self._tell(result)
         return found
 
@@ -232,7 +230,7 @@ class Realizer:
     def _tell(self, result: ActionResult) -> None:
         """Emit a result's warnings, each time it is used."""
         for line in json.loads(result.facts.get(WARNINGS, "[]")):
-            self.emit(Warned(self.session, line))
+            self.reporter.warn(line)
 
     def _run(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:
         self.announce()
@@ -245,7 +243,9 @@ class Realizer:
 
     def _run_once(self, step: Step, key: str, given: Given) -> tuple[ActionResult, Directory]:
         why = self._outdated.get(step.id, "")
-        self.emit(StepStarted(self.session, step.id, step.title, str(self.log), why))
+        self.reporter.emit(
+            StepStarted(self.reporter.session, step.id, step.title, str(self.log), why)
+        )
         directory, unkept = self._directory_of_run(step)
         start, cpu = time.monotonic(), children_cpu()
         failed = True
@@ -260,15 +260,17 @@ class Realizer:
             return self._made[key]
         finally:
             seconds, used = time.monotonic() - start, children_cpu() - cpu
-            self.emit(StepEnded(self.session, step.id, key, seconds, used, failed))
+            self.reporter.emit(
+                StepEnded(self.reporter.session, step.id, key, seconds, used, failed)
+            )
             if failed:
                 self.outputs.put_of_failure(step, directory.output)
             else:
                 self._tell(self._made[key][0])
             if failed and unkept:
-                self.emit(Warned(self.session, unkept))
+                self.reporter.warn(unkept)
             if failed and self.kept is not None and not unkept:
-                self.emit(Warned(self.session, f"kept: {directory.root}"))
+                self.reporter.warn(f"kept: {directory.root}")
             else:
                 remove_tree(directory.root)
 
@@ -278,7 +280,7 @@ class Realizer:
 
     def _is_main(self, step: Step) -> bool:
         """Return whether a step is the one that `mpforge shell` enters for this session."""
-        session = self.plan.session(self.session)
+        session = self.plan.session(self.reporter.session)
         main = None if session is None else self.plan.main_step(session)
         return main is not None and main.id == step.id
 
@@ -346,7 +348,7 @@ class Realizer:
                 notes.put(place.with_suffix(".previous.json"), notes.sealed(before))
             notes.put(place, notes.sealed(record))
         except OSError as error:
-            self.emit(Warned(self.session, f"{place} can't be written: {error.strerror}"))
+            self.reporter.warn(f"{place} can't be written: {error.strerror}")
 
 
 class NotMade(Exception):

@@ -27,7 +27,7 @@ from mpforge.errors import (
 )
 from mpforge.keys.digest import short
 from mpforge.kinds import prepare_tools
-from mpforge.plan.events import Checked, Emit, Published, Tested, Warned
+from mpforge.plan.events import Checked, Emit, Published, Tested
 from mpforge.plan.session_end import SessionEnded
 from mpforge.plan.sessions import NOTHING_RUN, PlannedSession
 from mpforge.store.files import make_way
@@ -67,7 +67,7 @@ def run_session(
     needless = session.not_run or selection.needless(session, found.plan, failed())
     if needless is not None:
         return run.end("not-run", f"not run: {needless}")
-    found.store.listen(run.warn)
+    found.store.listen(run.reporter.warn)
     try:
         ended = _of_phase(run)
     except NotRun as told:
@@ -75,7 +75,7 @@ def run_session(
     if ended.status == "done":
         from mpforge.housekeeping.cache_directory import tidy
 
-        tidy(workspace.cache, environment=os.environ, warn=run.warn)
+        tidy(workspace.cache, environment=os.environ, warn=run.reporter.warn)
     elif ended.status in ("cached", "checked"):
         seen[workspace] = found
     return ended
@@ -86,7 +86,7 @@ def _of_phase(run: SessionRun) -> SessionEnded:
     make_way(run.workspace.logs(session.name))
     if session.phase in ("sdist", "build"):
         for words in run.found.inputs.doubts:
-            run.warn(words)
+            run.reporter.warn(words)
     return _PHASES[session.phase](run)
 
 
@@ -137,7 +137,7 @@ def run_deps(run: SessionRun) -> SessionEnded:
     if shipped:
         return run.cached(digest_of({entry.path: entry.key for entry in shipped}))
     compilers = run.selection.compilers_of(run.session, run.found.plan)
-    tools = prepare_tools.usable(run.provision, compilers, run.warn)
+    tools = prepare_tools.usable(run.provision, compilers, run.reporter.warn)
     key = digest_of(tools.parts())
     done = tools.is_done(key) and not run.options.no_cache
     if not done:
@@ -335,7 +335,7 @@ def _publish(run: SessionRun, session: PlannedSession, pick: Pick) -> ActionResu
             if error.what in told:
                 raise
             told.add(error.what)
-            run.emit(Warned(session.name, f"{error.what}; mpforge makes it again"))
+            run.reporter.warn(f"{error.what}; mpforge makes it again")
             run.realizer.disown(session.result or "")
         else:
             return result

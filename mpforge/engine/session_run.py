@@ -20,8 +20,9 @@ from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.path_packages import PathPackages
 from mpforge.obtain.pins import Pins
-from mpforge.plan.events import Chosen, Emit, Warned
+from mpforge.plan.events import Chosen, Emit
 from mpforge.plan.pins import DistroPackage, EnvironmentRequest, Package, StrategyPin
+from mpforge.plan.reporter import Reporter
 from mpforge.plan.session_end import SessionEnded, Status
 from mpforge.plan.sessions import PlannedSession, Refusal
 from mpforge.plan.wants import BasePrograms, Need, Packages, Rust, ToolWheel, Zig
@@ -62,6 +63,11 @@ class SessionRun:
     _announced: set[str] = field(default_factory=set, init=False)
 
     @functools.cached_property
+    def reporter(self) -> Reporter:
+        """The reporter of its warnings and long work."""
+        return Reporter(self.session.name, self.emit)
+
+    @functools.cached_property
     def pins(self) -> Pins:
         """The lock, completed as this session needs it."""
         given = self.found.plan.index
@@ -70,8 +76,7 @@ class SessionRun:
             index=Index(given.url, given.extra, given.username, given.password),
             state=self.workspace.cache / "distribution",
             locked=self.options.locked,
-            session=self.session.name,
-            emit=self.emit,
+            reporter=self.reporter,
             paths=PathPackages(
                 requirements_base(self.workspace, self.found.inputs), self.found.store
             ),
@@ -87,8 +92,7 @@ class SessionRun:
         return Toolbox(
             self.workspace,
             self.pins,
-            session=self.session.name,
-            emit=self.emit,
+            self.reporter,
             pythons=self.found.pythons,
             install=not self.dry,
             used=used,
@@ -149,12 +153,11 @@ class SessionRun:
             plan=found.plan,
             store=found.store,
             provision=self.provision,
-            emit=self.emit,
+            reporter=self.reporter,
             announce=self.announce,
-            session=self.session.name,
             log=self.log or self.workspace.logs(self.session.name),
             keys=self.workspace.state / "keys",
-            outputs=TestOutputs(found.store, self.workspace, self.session.name, self.emit),
+            outputs=TestOutputs(found.store, self.workspace, self.reporter),
             kept=self.workspace.kept if self.options.keep else None,
             use_cache=not self.options.no_cache,
             dry=self.dry,
@@ -172,10 +175,6 @@ class SessionRun:
         )
 
     # --- telling of the work -------------------------------------------------------------------
-
-    def warn(self, message: str) -> None:
-        """Emit a warning of this session."""
-        self.emit(Warned(self.session.name, message))
 
     def announce(self) -> None:
         """Emit a line for each target of the run, before anything is fetched or made."""

@@ -89,7 +89,7 @@ def enter(run: SessionRun, visit: Visit) -> int:
     if not visit.fresh and recorded_commands.read(kept.root):
         found.store.use(f"{KEPT} {workspace.kept.name}", at_once=True)
         return _enter_kept(run, step, kept, visit, log)
-    found.store.listen(run.warn)
+    found.store.listen(run.reporter.warn)
     log.unlink(missing_ok=True)
     return _enter_new(replace(run, log=log), step, visit)
 

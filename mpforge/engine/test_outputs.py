@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpforge.artifacts.declared_outputs import collect
-from mpforge.plan.events import Emit, OutputsWritten, Warned
+from mpforge.plan.events import OutputsWritten
+from mpforge.plan.reporter import Reporter
 from mpforge.plan.steps import Step
 from mpforge.store.files import remove_tree
 from mpforge.store.protocols import BlobStore
@@ -23,12 +24,15 @@ class TestOutputs:
 
     store: BlobStore
     workspace: Workspace
-    session: str
-    emit: Emit
+    reporter: Reporter
+
+    @property
+    def _place(self) -> Path:
+        return self.workspace.outputs(self.reporter.session)
 
     def clear(self) -> None:
         """Remove the outputs of an earlier run: a run that does not reach its tests has no report."""
-        remove_tree(self.workspace.outputs(self.session))
+        remove_tree(self._place)
 
     def put(self, step: Step, tree: Directory) -> None:
         """Put the outputs that were stored with a pass."""
@@ -44,13 +48,12 @@ class TestOutputs:
                 missing = collect(_outputs(step), made, place)
             self._tell()
             if missing:
-                words = f"[test] outputs: nothing matches {', '.join(missing)}"
-                self.emit(Warned(self.session, words))
+                self.reporter.warn(f"[test] outputs: nothing matches {', '.join(missing)}")
 
     @contextlib.contextmanager
     def _fresh(self) -> Iterator[Path]:
         """Yield a directory that replaces the last run's when the block ends."""
-        place = self.workspace.outputs(self.session)
+        place = self._place
         fresh = place.with_name(f".{place.name}")
         remove_tree(fresh)
         fresh.mkdir(parents=True)
@@ -59,8 +62,8 @@ class TestOutputs:
         fresh.rename(place)
 
     def _tell(self) -> None:
-        place = os.path.relpath(self.workspace.outputs(self.session), self.workspace.root)
-        self.emit(OutputsWritten(self.session, place))
+        place = os.path.relpath(self._place, self.workspace.root)
+        self.reporter.emit(OutputsWritten(self.reporter.session, place))
 
 
 def _outputs(step: Step) -> tuple[str, ...]:

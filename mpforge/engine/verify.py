@@ -19,7 +19,6 @@ from mpforge.engine.realize import Realizer
 from mpforge.engine.session_run import SessionRun, refusal_error
 from mpforge.errors import StepFailed, WrongInput
 from mpforge.kinds.inputs import Inputs
-from mpforge.plan.events import WorkEnded, Working
 from mpforge.plan.sessions import Plan, PlannedSession
 from mpforge.store.local import Store
 from mpforge.store.trees import Directory
@@ -97,7 +96,7 @@ def verify(run: SessionRun) -> Verdict:
         raise refusal_error(session.refusal)
     for log in logs_of(run.workspace, session.name):
         log.unlink(missing_ok=True)
-    store.listen(run.warn)
+    store.listen(run.reporter.warn)
     place = store.work_directory()
     began = time.time()
     try:
@@ -130,10 +129,8 @@ def _build(run: SessionRun, below: Path, number: int) -> _Built:
     """Build the session with a store of its own, so that nothing can be a hit."""
     session, place = run.session, below / _PLACES[number]
     what = f"{session.name}, the {_BUILDS[number]} build"
-    run.emit(Working(session.name, what))
-    start = time.monotonic()
     store = Store(place / "store")
-    store.listen(run.warn)
+    store.listen(run.reporter.warn)
     inputs = Inputs(run.found.inputs.source, store)
     found = dataclasses.replace(run.found, store=store, inputs=inputs)
     realizer = dataclasses.replace(
@@ -142,8 +139,8 @@ def _build(run: SessionRun, below: Path, number: int) -> _Built:
         log=logs_of(run.workspace, session.name)[number],
         keys=place / "keys",
     )
-    output = _output(found.plan, session, realizer)
-    run.emit(WorkEnded(session.name, what, time.monotonic() - start))
+    with run.reporter.working(what):
+        output = _output(found.plan, session, realizer)
     return _Built(output, realizer, place)
 
 

@@ -105,7 +105,7 @@ class Containers:
 
     def image(self, request: ImageRequest) -> ImageInRuntime:
         """Return the image, pulled if the runtime lacks it. As ``images.obtain``."""
-        found = images.obtain(self.runtime, self.pin(request), self._toolbox.working)
+        found = images.obtain(self.runtime, self.pin(request), self._toolbox.reporter.working)
         return ImageInRuntime(self, found, request.name, well_known()[request.platform])
 
     def how(self, platform: Platform) -> str:
@@ -144,7 +144,7 @@ class Containers:
             zig.path.parent,
             image=image.id,
             lock=self._cache / "store" / "locks" / "volumes",
-            filling=self._toolbox.working(
+            filling=self._toolbox.reporter.working(
                 f"copying zig {zig.version} to the container runtime, once"
             ),
         )
@@ -178,7 +178,7 @@ class Containers:
                 linux32=self.linux32(well_known()[place.image.platform]),
             )
             try:
-                with self._toolbox.working(f"before-all of {place.image.name}, once"):
+                with self._toolbox.reporter.working(f"before-all of {place.image.name}, once"):
                     before.run(container, task)
             except BaseException:
                 container.close()
@@ -186,8 +186,8 @@ class Containers:
             return container
 
         lock = self._cache / "store" / "locks" / f"layer-{key}"
-        waits = functools.partial(self._toolbox.waits, "before-all")
-        with alone(lock, waits=waits, warn=self._toolbox.warn_once):
+        waits = functools.partial(self._toolbox.reporter.waits, "before-all")
+        with alone(lock, waits=waits, warn=self._toolbox.reporter.warn_once):
             self._layers[key] = images.layer(self.runtime, image, key, make)
         return self._layers[key]
 

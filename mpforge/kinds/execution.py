@@ -97,7 +97,7 @@ def _isolation_facts(step: Step, provision: Provision) -> dict[str, str]:
     if found.extent == "whole":
         return facts
     remedy = f" ({found.remedy})" if found.remedy else ""
-    provision.toolbox.warn_once(
+    provision.toolbox.reporter.warn_once(
         f"this host {_LACKS[found.extent]}: {found.why}{remedy}; what steps use there is not tracked"
     )
     return facts | {FACT: found.extent}
@@ -117,7 +117,7 @@ def start(
     place = provision.places.of(step.place)
     for name in step.variables.secrets:
         if name not in os.environ:  # a program may do without it, or fail much later
-            provision.toolbox.warn_once(
+            provision.toolbox.reporter.warn_once(
                 f"the secret {name} is not set: commands that need it will not see it"
             )
     environment = base_environment(directory, [*path, *place.folders(step, git=git)])

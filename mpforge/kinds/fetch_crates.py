@@ -85,7 +85,7 @@ class FetchingCrates(Kind[FetchCrates]):
             return {"crates": "vendored" if found.vendored else "none"}
         store.put_bytes(b"")  # placeholders for source files: cargo looks for their names
         store.restore(tree, directory.source)
-        with provision.toolbox.working("fetching the crates of Cargo.lock"):
+        with provision.toolbox.reporter.working("fetching the crates of Cargo.lock"):
             crates.fetch(
                 provision.toolbox.rust.cargo(command.rust, directory.root),
                 directory.source,

@@ -27,7 +27,7 @@ class FetchingSource(Kind[FetchSource]):
         from mpforge.obtain import source_archives
 
         directory = task.directory.prepare()
-        with provision.toolbox.working(f"fetching {task.step.title}"):
+        with provision.toolbox.reporter.working(f"fetching {task.step.title}"):
             archive = source_archives.fetch(
                 command.urls, command.sha256, directory.root, task.step.title
             )
@@ -51,7 +51,7 @@ class FetchingSdist(Kind[FetchSdist]):
 
         directory = task.directory.prepare()
         package = Package(command.name, command.version, (command.sha256,), sdist=True)
-        with provision.toolbox.working(f"fetching {task.step.title}"):
+        with provision.toolbox.reporter.working(f"fetching {task.step.title}"):
             archive = sdists.obtain(
                 package, directory.root, provision.pins.index, python=command.asked_for
             )
@@ -72,7 +72,7 @@ class FetchingCommit(Kind[FetchCommit]):
 
         directory, title = task.directory.prepare(), task.step.title
         directory.output.rmdir()
-        with provision.toolbox.working(f"fetching {title}"):
+        with provision.toolbox.reporter.working(f"fetching {title}"):
             git_commits.fetch(command.url, command.commit, directory.output, title)
         return {}
 

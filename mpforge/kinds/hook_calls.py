@@ -77,7 +77,7 @@ class HookCalls:
                     self.run.command(line, cwd=self.source)
             except StepFailed:
                 raise error from None
-        self.provision.toolbox.warn_once(
+        self.provision.toolbox.reporter.warn_once(
             "the backend could not make the sdist until [build] before-build had run"
         )
         return call()

@@ -159,13 +159,13 @@ class ProvidedImage:
         name = f"the library of {word} in the image {self.place.image.name}"
         try:
             host = self.toolbox.host_python(word)
-            making = self.toolbox.working(f"compiling {name}, once")
+            making = self.toolbox.reporter.working(f"compiling {name}, once")
             return image_contents.bytecode(image.id, host, self.toolbox.store, start, making)
         except (NoHostPython, ImageUnfit):  # the step that needs it reports what an image lacks
             return None
         except (HostCannot, StepFailed, OSError) as error:
             why = error.what if isinstance(error, MpforgeError) else error
-            self.toolbox.warn_once(f"{name} is compiled in each container: {why}")
+            self.toolbox.reporter.warn_once(f"{name} is compiled in each container: {why}")
             return None
 
     # --- a step --------------------------------------------------------------------------------

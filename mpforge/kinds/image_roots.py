@@ -82,7 +82,7 @@ class ImageHere:
                 root.write_to(made)
 
         what = f"before-all of {self.name}, once"
-        store = self.roots.toolbox.store.telling(lambda: self.roots.toolbox.working(what))
+        store = self.roots.toolbox.store.telling(lambda: self.roots.toolbox.reporter.working(what))
         name = f"rootfs-{self.platform.name}-layer"
         tree = image_tree.derived(name, "before-all", key, store, make)
         return replace(self, tree=tree)
@@ -128,7 +128,9 @@ class ImageRoots:
     def image(self, request: ImageRequest) -> ImageHere:
         """Return the image, downloaded if the tool store lacks it. As ``image_tree.obtain``."""
         what = f"the image {request.name} for {request.platform}"
-        store = self.toolbox.store.telling(lambda: self.toolbox.working(f"downloading {what}"))
+        store = self.toolbox.store.telling(
+            lambda: self.toolbox.reporter.working(f"downloading {what}")
+        )
         tree = image_tree.obtain(self.pin(request), store)
         return ImageHere(self, tree, request.name, well_known()[request.platform])
 

@@ -97,7 +97,7 @@ def _compilers(task: Task, command: MakeSdist, provision: "Provision") -> "Ready
     changed = () if provision.inputs.vcs is None else provision.inputs.vcs.dirty
     if changed:  # `meson dist` packs commits
         shown = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
-        toolbox.warn_once(
+        toolbox.reporter.warn_once(
             f"not in the sdist, which Meson makes from committed files: {shown}; commit them, or "
             "set enable = false in [sdist]"
         )

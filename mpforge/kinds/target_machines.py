@@ -205,7 +205,7 @@ class Machines:
             parts = {"machine.cpu": machine.cpu or "this host's"} | self._emulator_parts(platform)
             return parts | self._library_parts(self._runtime_request(platform))
         except (HostCannot, PinMissing) as error:
-            self._toolbox.warn_once(
+            self._toolbox.reporter.warn_once(
                 f"a build for {machine.target} can't run its own programs: {error.what}"
             )
             return None
@@ -245,7 +245,7 @@ class Machines:
         amount = sum(package.size for pin in pins for package in pin.packages) / 1_000_000
         how_much = f" ({amount:.0f} MB, {how} once)" if amount else ""
         text = f"the {what} of {platform.name}{how_much}"
-        return self._toolbox.store.telling(lambda: self._toolbox.working(text))
+        return self._toolbox.store.telling(lambda: self._toolbox.reporter.working(text))
 
     def _target_python(self, wanted: Wanted, emulator: Path | None = None) -> TargetPython:
         """Return a target's Python; it is fetched if need be."""
@@ -294,7 +294,7 @@ class Machines:
     def _fetched_emulator(self, platform: Platform) -> Emulator:
         pin = self._emulator_pin(platform)
         what = f"the emulator for {platform.name}"
-        store = self._toolbox.store.telling(lambda: self._toolbox.working(what))
+        store = self._toolbox.store.telling(lambda: self._toolbox.reporter.working(what))
         return emulators.provide(platform, pin, store, self._distro_state)
 
 

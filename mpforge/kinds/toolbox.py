@@ -5,10 +5,8 @@ it.
 """
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from mpforge.errors import HostCannot, NoHostPython
@@ -22,7 +20,7 @@ from mpforge.obtain.session_tools import SessionTools
 from mpforge.obtain.step_programs import Programs
 from mpforge.places import root_contents
 from mpforge.places.isolation import require_root
-from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
+from mpforge.plan.reporter import Reporter
 from mpforge.plan.toolchains import Compilers
 from mpforge.platforms import Platform, python_words
 from mpforge.store.file_digests import FileDigests
@@ -68,36 +66,35 @@ class Toolbox:
         self,
         workspace: Workspace,
         pins: Pins,
+        reporter: Reporter,
         *,
-        session: str,
-        emit: Emit,
         pythons: dict[str, HostPython] | None = None,
         install: bool = True,
         used: Callable[[str], None] = lambda _: None,
         pinned_base: bool = False,
     ) -> None:
-        self.store = ToolStore(workspace.tools, used=used, waits=self.waits, warn=self.warn_once)
+        self.reporter = reporter
+        self.store = ToolStore(
+            workspace.tools, used=used, waits=reporter.waits, warn=reporter.warn_once
+        )
         self._workspace = workspace
         self._install = install
-        self._session = session
-        self._emit = emit
         self._pythons = {} if pythons is None else pythons
         self._pypys: dict[str, HostPython] = {}
         self._installed: dict[str, Installed] = {}
-        self._warned: set[str] = set()
         self.mounted: dict[Path, Path] = {}
         """Directories of steps where trees of the tool store are mounted, and the trees' paths."""
         self.tracer: tuple[str, ...] = ()
         """Words before each command line of a step on this host, to trace it."""
         base = None
         if pinned_base:
-            base = Base(pins, self.store, workspace.cache / "distribution", self.working)
+            base = Base(pins, self.store, workspace.cache / "distribution", reporter.working)
         self.tools = SessionTools(
             workspace.cache,
             self.store,
             pins,
-            self.working,
-            self.warn_once,
+            reporter.working,
+            reporter.warn_once,
             self.host_python,
             base=base,
         )
@@ -116,26 +113,6 @@ class Toolbox:
         Raises ``ToolUnavailable``, and what pinning raises.
         """
         return {} if channel is None else self.rust.parts(channel, compilers)
-
-    def warn_once(self, message: str) -> None:
-        """Emit a warning that holds for the whole session, once."""
-        if message not in self._warned:
-            self._warned.add(message)
-            self._emit(Warned(self._session, message))
-
-    def waits(self, tool: str) -> None:
-        """Report that another process makes a tool."""
-        self._emit(StepWaits(self._session, tool))
-
-    @contextmanager
-    def working(self, what: str) -> Iterator[None]:
-        """Report long work while the block runs."""
-        self._emit(Working(self._session, what))
-        start = monotonic()
-        try:
-            yield
-        finally:
-            self._emit(WorkEnded(self._session, what, monotonic() - start))
 
     # --- host interpreters ---------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ Knows nothing of the use of a pin.
 
 import functools
 import hashlib
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +15,6 @@ from mpforge.errors import PinMissing
 from mpforge.lock import lock_file
 from mpforge.obtain.packages.package_index import Index
 from mpforge.obtain.packages.path_packages import PathPackages
-from mpforge.plan.events import Emit, StepWaits, Warned, WorkEnded, Working
 from mpforge.plan.pins import (
     CratesPin,
     CratesRequest,
@@ -29,6 +27,7 @@ from mpforge.plan.pins import (
     Lock,
     StrategyPin,
 )
+from mpforge.plan.reporter import Reporter
 from mpforge.plan.requirements import OwnPackage, shown
 
 T = TypeVar("T")
@@ -44,8 +43,7 @@ class Pins:
         index: Index,
         state: Path,
         locked: bool,
-        session: str,
-        emit: Emit,
+        reporter: Reporter,
         paths: PathPackages,
     ) -> None:
         self.path = path
@@ -53,9 +51,7 @@ class Pins:
         self.paths = paths
         self._state = state
         self._locked = locked
-        self._session = session
-        self._emit = emit
-        self._warn = functools.cache(lambda message: emit(Warned(session, message)))
+        self._reporter = reporter
         self.lock: Lock = lock_file.read(path)
 
     def environment(
@@ -153,8 +149,9 @@ class Pins:
 
     def strategy(self, pin: StrategyPin) -> None:
         """Record the strategy that ``auto`` chose, unless one is recorded or the lock must not change."""
+        warn = self._reporter.warn_once
         if not self._locked and self.lock.strategy(pin.target, pin.host) is None:
-            self.lock = lock_file.merge(self.path, Lock(strategies=(pin,)), warn=self._warn)
+            self.lock = lock_file.merge(self.path, Lock(strategies=(pin,)), warn=warn)
 
     def _pinned(
         self,
@@ -179,22 +176,13 @@ class Pins:
                 hint="run `mpforge lock` on a development machine, and commit the lock",
             )
         name = f"resolving-{hashlib.sha256(repr(request).encode()).hexdigest()[:16]}"
-
-        def waits() -> None:
-            self._emit(StepWaits(self._session, f"a pin ({doing})"))
-
-        with lock_file.single(self.path, name, waits=waits, warn=self._warn):
+        reporter = self._reporter
+        waits = functools.partial(reporter.waits, f"a pin ({doing})")
+        with lock_file.single(self.path, name, waits=waits, warn=reporter.warn_once):
             self.lock = lock_file.read(self.path)
             if (pin := look(self.lock)) is not None:
                 return pin
-            found = self._timed(doing, resolve)
-            self.lock = lock_file.merge(self.path, lock_of(found), warn=self._warn)
+            with reporter.working(doing):
+                found = resolve()
+            self.lock = lock_file.merge(self.path, lock_of(found), warn=reporter.warn_once)
         return look(self.lock) or found
-
-    def _timed(self, what: str, resolve: Callable[[], T]) -> T:
-        self._emit(Working(self._session, what))
-        start = time.monotonic()
-        try:
-            return resolve()
-        finally:
-            self._emit(WorkEnded(self._session, what, time.monotonic() - start))

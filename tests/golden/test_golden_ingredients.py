@@ -42,6 +42,7 @@ from mpforge.plan.pins import (
     Package,
 )
 from mpforge.plan.places import InImage, Machine
+from mpforge.plan.reporter import SILENT
 from mpforge.plan.requirements import OwnPackage
 from mpforge.plan.sessions import Plan
 from mpforge.plan.steps import (
@@ -167,7 +168,7 @@ class FakePrograms(Programs):
 
 class FakeToolbox(Toolbox):
     def __init__(self, workspace: Workspace, pins: Pins) -> None:
-        super().__init__(workspace, pins, session="build", emit=lambda _: None)
+        super().__init__(workspace, pins, SILENT)
         self.programs = FakePrograms(self.tools)
 
     def host_python(self, word: str) -> HostPython:

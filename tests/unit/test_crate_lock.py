@@ -15,6 +15,7 @@ from mpforge.lock import lock_file
 from mpforge.obtain.pins import Pins
 from mpforge.obtain.rust import crate_lock, rust_version
 from mpforge.plan.pins import Crate, CratesPin, CratesRequest, Lock
+from mpforge.plan.reporter import SILENT
 from mpforge.plan.steps import FetchCrates, ProjectFiles
 from mpforge.store.local import opened
 from mpforge.store.trees import Directory
@@ -49,8 +50,7 @@ class Project:
             index=cast("Any", None),
             state=self.root,
             locked=self.locked,
-            session="build",
-            emit=lambda _: None,
+            reporter=SILENT,
             paths=cast("Any", None),
         )
         given = FetchingCrates().given(

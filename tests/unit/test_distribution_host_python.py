@@ -15,6 +15,7 @@ from mpforge.obtain.pythons import source_host_python
 from mpforge.obtain.pythons.distribution_host_python import HostDistribution, request
 from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.obtain.session_tools import SessionTools
+from mpforge.plan.reporter import SILENT
 from mpforge.platforms import well_known
 from mpforge.store.tool_store import ToolStore
 
@@ -36,8 +37,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SessionTools:
         index=Index(),
         state=tmp_path,
         locked=True,
-        session="build",
-        emit=lambda _event: None,
+        reporter=SILENT,
         paths=PathPackages(tmp_path, None),  # type: ignore[arg-type] # nothing is built here
     )
     return SessionTools(

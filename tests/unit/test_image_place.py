@@ -32,8 +32,9 @@ class Scene:
         toolbox = SimpleNamespace(
             host_python=self._python,
             store=None,
-            working=lambda _: contextlib.nullcontext(),
-            warn_once=self.warnings.append,
+            reporter=SimpleNamespace(
+                working=lambda _: contextlib.nullcontext(), warn_once=self.warnings.append
+            ),
         )
         workspace: Any = SimpleNamespace(cache=place)
         containers = Containers(workspace, cast("Any", None), cast("Any", toolbox))
