@@ -156,8 +156,8 @@ class BuildOptions(Table):
     )
     pure: Flag = Field(
         default=False,
-        description="true: accept a wheel with a platform tag and no compiled code; false, if you write it: build for "
-        "each target, even if the project is known to be pure Python.",
+        description="true: accept a wheel with a platform tag and no compiled code; false, if you "
+        "write it: build for each target, even if the project is known to be pure Python.",
     )
     optional_extensions: Globs = Field(
         default=(),
