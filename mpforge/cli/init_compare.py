@@ -7,15 +7,17 @@ from pathlib import Path
 
 from mpforge import processes
 from mpforge.errors import HostCannot
+from mpforge.migrate.cibuildwheel.selection import Wheel
+from mpforge.migrate.cibuildwheel.versions import first_release, version_text
 from mpforge.migrate.initial_spec import InitialSpec
 from mpforge.migrate.run import Run
+from mpforge.migrate.wheels import why_not_built
 from mpforge.processes import Captured
 
 PROGRAM = "cibuildwheel"
-_UNKNOWN = "another version of cibuildwheel, or options that are known only in the job"
-Pair = tuple[str, str]
-
-
+_UNKNOWN = (
+    "the installed cibuildwheel is another version, or some options are known only in the job"
+)
 Caller = Callable[[Sequence[str], Mapping[str, str]], Captured]
 
 
@@ -31,22 +33,23 @@ def compared(initial: InitialSpec, folder: Path, call: Caller | None = None) -> 
                 hint=f"install the version that you use: `pip install {PROGRAM}==VERSION`",
             )
         call = _called
-    theirs: dict[Pair, str] = {}
+    theirs: dict[tuple[str, str], Wheel] = {}
+    refusals: dict[str, None] = {}  # a matrix makes many jobs that are refused for the same reason
     for run, machines in initial.wheels.runs:
         argv, variables = command(run, machines, folder)
         printed = call(argv, variables)
         if printed.returncode:
             reason = (printed.stderr.strip().splitlines() or ["it gives no reason"])[-1]
-            yield f"{run.where or PROGRAM}: cibuildwheel refuses these options: {reason}"
+            refusals[f"{run.where or PROGRAM}: cibuildwheel refuses these options: {reason}"] = None
         for identifier in printed.stdout.split():
-            if (pair := pair_of(identifier)) is not None:
-                theirs[pair] = identifier
+            if (wheel := wheel_of(identifier)) is not None:
+                theirs[wheel.target, wheel.python] = wheel
+    yield from refusals
     ours = set(initial.wheels.leaves)
-    known = {(w.target, w.python): reason for w, reason in initial.wheels.left_out.items()}
     both = len(ours & set(theirs))
     yield f"cibuildwheel --print-build-identifiers: {len(theirs)} for Linux, {both} of them in the spec"
     for pair in sorted(set(theirs) - ours):
-        yield f"  only cibuildwheel: {theirs[pair]}: {known.get(pair, _UNKNOWN)}"
+        yield f"  only cibuildwheel: {theirs[pair].identifier}: {_reason(theirs[pair], initial)}"
     for target, python in sorted(ours - set(theirs)):
         yield f"  only the spec: {target}-{python}"
 
@@ -56,22 +59,34 @@ def command(run: Run, machines: Sequence[str], folder: Path) -> tuple[list[str],
 
     Its machines are named, because ``auto`` would be this host's.
     """
-    argv = [PROGRAM, "--print-build-identifiers", "--platform", "linux"]
+    argv = [PROGRAM, "--print-build-identifiers"]
     only = run.text("only")
-    argv += ["--only", only] if only else ["--archs", ",".join(machines)]
+    argv += ["--only", only] if only else ["--platform", "linux", "--archs", ",".join(machines)]
     if config := run.text("config-file"):
         argv += ["--config-file", config]
     variables = {name: str(setting.value) for name, setting in run.variables.items()}
     return [*argv, str(folder / (run.text("package-dir") or "."))], variables
 
 
-def pair_of(identifier: str) -> Pair | None:
-    """Return the target and Python of a build identifier; None for what is none for Linux."""
+def wheel_of(identifier: str) -> Wheel | None:
+    """Return the Linux wheel that a build identifier names; None if it names no Linux wheel."""
     python, _, platform = identifier.partition("-")
     libc, _, machine = platform.partition("_")
     if libc not in ("manylinux", "musllinux") or not machine:
         return None
-    return (machine if libc == "manylinux" else f"{machine}_musl", python)
+    return Wheel(python, libc, machine)
+
+
+def _reason(wheel: Wheel, initial: InitialSpec) -> str:
+    """Say why the spec lacks a wheel that the installed cibuildwheel builds."""
+    if (reason := why_not_built(wheel)) is not None:
+        return reason
+    since = first_release(wheel.python, wheel.libc, wheel.machine)
+    older = {run.version for run, _ in initial.wheels.runs if run.version_known}
+    if since is not None and older and max(older) < since:
+        used = ", ".join(version_text(version) for version in sorted(older))
+        return f"built by default since cibuildwheel {version_text(since)}; the CI files use {used}"
+    return _UNKNOWN
 
 
 def _called(argv: Sequence[str], variables: Mapping[str, str]) -> Captured:

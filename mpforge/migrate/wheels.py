@@ -99,7 +99,7 @@ def _add_oldest(wheels: Wheels, runs: "list[_Run]", requires_python: str | None)
     for run in runs if oldest is not None else ():
         for machine in machines_of(run.options, _invocation(run.run)):
             wheel = Wheel(str(oldest), "manylinux", machine)
-            if _why_not(wheel) is None:
+            if why_not_built(wheel) is None:
                 wheels.leaves.setdefault((wheel.target, wheel.python), run.leaves(wheel))
                 wheels.instead, wheels.named = oldest, True
 
@@ -137,7 +137,7 @@ def _is_matrix_of_a_list(run: Run) -> bool:
 def _add(wheels: Wheels, wheel: Wheel, run: "_Run") -> None:
     known = wheel in wheels.all
     wheels.all.setdefault(wheel, run.run)
-    reason = _why_not(wheel)
+    reason = why_not_built(wheel)
     if reason is not None:
         wheels.left_out[wheel] = reason
         return
@@ -239,8 +239,8 @@ class _Run:
         return self._memo[key]
 
 
-def _why_not(wheel: Wheel) -> str | None:
-    """Return why mpforge builds no such wheel; None if it does."""
+def why_not_built(wheel: Wheel) -> str | None:
+    """Return the reason why mpforge can't build a wheel; None if it can."""
     platform = platforms.well_known().get(wheel.target)
     if platform is None or not platform.available:
         return f"{wheel.target} is not a target of this version of mpforge"

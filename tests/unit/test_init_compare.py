@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.cli.init_compare import command, compared, pair_of
+from mpforge.cli.init_compare import command, compared, wheel_of
 from mpforge.errors import HostCannot
 from mpforge.migrate.initial_spec import InitialSpec
 from mpforge.processes import Captured
@@ -32,14 +32,43 @@ def test_equal_sets_are_one_line() -> None:
 
 def test_every_difference_is_a_line_with_its_reason() -> None:
     initial = written(table('build = "cp311-many* pp310*"\nenable = "pypy-eol"\narchs = "x86_64"'))
-    assert lines(initial, "cp312-manylinux_x86_64\npp310-manylinux_x86_64\n")[1:] == [
+    printed = "cp312-manylinux_x86_64\npp312-manylinux_x86_64\n"
+    assert lines(initial, printed)[1:] == [
         (
-            "  only cibuildwheel: cp312-manylinux_x86_64: "
-            "another version of cibuildwheel, or options that are known only in the job"
+            "  only cibuildwheel: cp312-manylinux_x86_64: the installed cibuildwheel is another version, "
+            "or some options are known only in the job"
         ),
-        "  only cibuildwheel: pp310-manylinux_x86_64: of PyPy, only pp311 is built",
+        "  only cibuildwheel: pp312-manylinux_x86_64: of PyPy, only pp311 is built",
         "  only the spec: x86_64-cp311",
     ]
+
+
+def test_a_python_that_the_pinned_version_does_not_build_is_named_with_both_versions() -> None:
+    step = "runs-on: ubuntu-24.04\nsteps:\n  - uses: pypa/cibuildwheel@v3.4.1"
+    (line,) = (
+        line for line in lines(in_workflow(step), "cp315-manylinux_x86_64\n") if "cp315-" in line
+    )
+    assert line == (
+        "  only cibuildwheel: cp315-manylinux_x86_64: "
+        "built by default since cibuildwheel 4.2.0; the CI files use 3.4.1"
+    )
+
+
+def test_jobs_of_a_matrix_that_are_refused_alike_are_one_line() -> None:
+    step = (
+        "runs-on: ubuntu-24.04\nstrategy: {matrix: {arch: [x86_64, i686]}}\nsteps:\n"
+        "  - uses: pypa/cibuildwheel@v4.2.0\n    with: {archs: '${{ matrix.arch }}'}"
+    )
+    refused = [line for line in lines(in_workflow(step), "", 2) if "refuses" in line]
+    assert len(refused) == 1
+
+
+def test_an_identifier_needs_no_platform() -> None:
+    uses = "{uses: pypa/cibuildwheel@v4.2.0, with: {only: cp311-manylinux_x86_64}}"
+    step = f"runs-on: ubuntu-24.04\nsteps: [{uses}]"
+    ((run, machines),) = in_workflow(step).wheels.runs
+    argv, _ = command(run, machines, HERE)
+    assert argv[1:] == ["--print-build-identifiers", "--only", "cp311-manylinux_x86_64", "/p"]
 
 
 def test_options_that_cibuildwheel_refuses_are_told() -> None:
@@ -68,4 +97,4 @@ def test_without_cibuildwheel_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("text", ["cp311-macosx_arm64", "cp311", "", "cp311-manylinux"])
 def test_identifiers_of_other_platforms_are_left_out(text: str) -> None:
-    assert pair_of(text) is None
+    assert wheel_of(text) is None

@@ -75,6 +75,16 @@ def rows_of(version: Version) -> Iterator[Row]:
     return (row for row in _rows() if row.since <= max(version, (2, 0, 0)) < row.until)
 
 
+def first_release(python: str, libc: str, machine: str) -> Version | None:
+    """Return the first version that builds a wheel without ``cpython-prerelease``; None if none does."""
+    found = (
+        max(row.since, row.released)
+        for row in _rows()
+        if (row.python, row.libc) == (python, libc) and machine in row.machines
+    )
+    return min(found, default=None)
+
+
 def groups_of(row: Row, machine: str, version: Version) -> set[str]:
     """Return the groups of ``enable`` that a wheel of a row needs; none if it is built by default."""
     python = row.python
