@@ -40,7 +40,10 @@ def compared(initial: InitialSpec, folder: Path, call: Caller | None = None) -> 
         printed = call(argv, variables)
         if printed.returncode:
             reason = (printed.stderr.strip().splitlines() or ["it gives no reason"])[-1]
-            refusals[f"{run.where or PROGRAM}: cibuildwheel refuses these options: {reason}"] = None
+            uses = f" (this job uses {version_text(run.version)})" if run.version_known else ""
+            refusals[
+                f"{run.where or PROGRAM}: cibuildwheel refuses these options{uses}: {reason}"
+            ] = None
         for identifier in printed.stdout.split():
             if (wheel := wheel_of(identifier)) is not None:
                 theirs[wheel.target, wheel.python] = wheel

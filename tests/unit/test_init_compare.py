@@ -60,7 +60,8 @@ def test_jobs_of_a_matrix_that_are_refused_alike_are_one_line() -> None:
         "  - uses: pypa/cibuildwheel@v4.2.0\n    with: {archs: '${{ matrix.arch }}'}"
     )
     refused = [line for line in lines(in_workflow(step), "", 2) if "refuses" in line]
-    assert len(refused) == 1
+    (line,) = refused
+    assert line.endswith("cibuildwheel refuses these options (this job uses 4.2.0): bad archs")
 
 
 def test_an_identifier_needs_no_platform() -> None:
