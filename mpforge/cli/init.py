@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mpforge.artifacts.core_metadata import requires_python
 from mpforge.compiler.backends import recognise
-from mpforge.errors import ExitCode, SourceMissing, SpecInvalid, WrongInput
+from mpforge.errors import ExitCode, SpecInvalid, WrongInput
 from mpforge.formats.pyproject import build_system
 from mpforge.migrate.files import CI_FILES, PROJECT_FILES, ProjectFiles
 from mpforge.migrate.initial_spec import initial_spec
@@ -26,6 +26,8 @@ _IMPORTS = {
     ("mpforge.sessions", "register"): "",
 }
 """What follows the name that an import gives, to call ``register``: by its module and what it imports."""
+_PACKAGES = ("", "*/", "*/*/")
+"""Where packages are looked for: at the top, and in folders such as ``python/`` and ``lib/py/``."""
 _LARGEST = 1_000_000
 """In bytes: a longer file is no configuration."""
 NOXFILE_LINES = ("import mpforge.sessions", "mpforge.sessions.register()")
@@ -53,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     path = Path(arguments.spec).absolute()
     if os.path.lexists(path) and not arguments.compare:
         raise _there_already(path)
-    pyproject = _pyproject(path.parent)
-    initial = initial_spec(read_files(path.parent, pyproject))
+    files = read_files(path.parent)
+    initial = initial_spec(files)
     problems = find_problems(initial.text, file=path.name)
     if any(not problem.warning for problem in problems):
         raise SpecInvalid(problems)
@@ -64,7 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.writelines(f"{line}\n" for line in compared(initial, path.parent))
         return ExitCode.DONE
     write_new(path, initial.text)
-    sys.stdout.write(f"{summary(initial, path.name)}\n{_backend(pyproject)}")
+    sys.stdout.write(
+        f"{summary(initial, path.name)}\n{_backend(files.text(f'{initial.package}pyproject.toml'))}"
+    )
     register = "" if path.name == "multiplatform.toml" else repr(path.name)
     sys.stdout.write(f"{noxfile_advice(path.parent / 'noxfile.py', register)}\n")
     return ExitCode.DONE
@@ -77,35 +81,19 @@ def _there_already(path: Path) -> WrongInput:
     )
 
 
-def _pyproject(folder: Path) -> str | None:
-    """Return the text of pyproject.toml; None if there is only a setup.py. Raises ``SourceMissing``."""
-    path = folder / "pyproject.toml"
-    try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError:
-        raise WrongInput("pyproject.toml is not UTF-8") from None
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise WrongInput(f"pyproject.toml can't be read: {error.strerror}") from None
-    if not (folder / "setup.py").is_file():
-        raise SourceMissing(
-            f"no pyproject.toml or setup.py in {folder}",
-            hint="run it in the project's directory; for a project that is not Python, see [build] "
-            "kind in docs/configuration.md",
-        )
-    return None
+def read_files(folder: Path) -> ProjectFiles:
+    """Return the texts of the files that ``init`` reads, also of packages in folders of the project.
 
-
-def read_files(folder: Path, pyproject: str | None) -> ProjectFiles:
-    """Return the texts of the files that ``init`` reads, also of packages in folders of the project."""
-    texts: dict[str, str] = {} if pyproject is None else {"pyproject.toml": pyproject}
-    names = [name for name in PROJECT_FILES if name not in texts]
-    for glob in (*names, *(f"*/{name}" for name in PROJECT_FILES), *CI_FILES):
+    Raises ``WrongInput`` if the project's pyproject.toml can't be read.
+    """
+    texts: dict[str, str] = {}
+    for glob in (*(f"{below}{name}" for below in _PACKAGES for name in PROJECT_FILES), *CI_FILES):
         for path in sorted(folder.glob(glob)):
             with contextlib.suppress(OSError):
                 if path.is_file() and path.stat().st_size <= _LARGEST:
                     texts[path.relative_to(folder).as_posix()] = path.read_text("utf-8", "replace")
+    if (text := _pyproject(folder)) is not None:
+        texts["pyproject.toml"] = text
     return ProjectFiles(
         texts,
         lambda path: (folder / path).exists(),
@@ -113,6 +101,18 @@ def read_files(folder: Path, pyproject: str | None) -> ProjectFiles:
         names=lambda path: os.listdir(folder / path),
         scripts=lambda path: _scripts(folder / path),
     )
+
+
+def _pyproject(folder: Path) -> str | None:
+    """Return the text of the project's own pyproject.toml; None if it has none."""
+    try:
+        return (folder / "pyproject.toml").read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        raise WrongInput("pyproject.toml is not UTF-8") from None
+    except OSError as error:
+        raise WrongInput(f"pyproject.toml can't be read: {error.strerror}") from None
 
 
 def _scripts(path: Path) -> Iterator[str]:

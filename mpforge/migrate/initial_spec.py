@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpforge.compiler.pythons import allows
-from mpforge.errors import WrongInput
+from mpforge.errors import SourceMissing, WrongInput
 from mpforge.formats.pyproject import NAME as PYPROJECT
 from mpforge.formats.pyproject import read_pyproject
 from mpforge.formats.requirements import specifier
@@ -39,10 +39,12 @@ command = ["{python} -m pytest {posargs}"]"""
 class InitialSpec:
     """A spec to write, the wheels that it builds beside cibuildwheel's, and the account of every option.
 
-    ``problems`` are places and texts about files or calls that could not be read.
+    ``problems`` are places and texts about files or calls that could not be read. ``package`` is the
+    package's directory with a slash at its end; empty if it is the project's.
     """
 
     text: str
+    package: str
     wheels: Wheels
     account: Account
     remarks: tuple[Remark, ...]
@@ -65,12 +67,18 @@ class InitialSpec:
 def initial_spec(files: ProjectFiles) -> InitialSpec:
     """Return a project's first spec.
 
-    Raises ``WrongInput`` for a pyproject.toml that is not TOML or a Requires-Python that is no specifier, and
-    if no wheel is left.
+    Raises ``SourceMissing`` without a Python package, ``WrongInput`` for a pyproject.toml that is not TOML or
+    a Requires-Python that is no specifier, and if no wheel is left.
     """
     found = read_ci_files(files)
     runs = tuple(found.runs) or (Run(),)
     package = _package(runs, files, found)
+    if not _has_package(files, package):
+        raise SourceMissing(
+            "the project has no pyproject.toml or setup.py here, nor in a package-dir of its CI files",
+            hint="run it in the project's directory; for a project that is not Python, see [build] "
+            "kind in docs/configuration.md",
+        )
     pyproject = read_pyproject(files.text(f"{package}{PYPROJECT}"))
     account = Account()
     tables = _tables(runs, package, files, found)
@@ -104,10 +112,11 @@ def initial_spec(files: ProjectFiles) -> InitialSpec:
     explain_rest(account, found)
     return InitialSpec(
         text=_text(draft, account, remarks),
+        package=package,
         wheels=wheels,
         account=account,
         remarks=remarks,
-        problems=tuple(found.problems),
+        problems=tuple(dict.fromkeys(found.problems)),  # jobs of a matrix have the same ones
         runs=tuple(found.runs),
         requires_python=required,
     )
@@ -147,13 +156,7 @@ def _no_wheel(required: RequiresPython | None, wheels: Wheels) -> WrongInput:
 def _package(runs: tuple[Run, ...], files: ProjectFiles, found: Found) -> str:
     """Return the directory of the package with a slash, empty for the project's own."""
     given = [run.text("package-dir").removeprefix("./").strip("/") for run in runs]
-    known = [
-        path
-        for path in given
-        if path in ("", ".")
-        or files.exists(f"{path}/{PYPROJECT}")
-        or files.exists(f"{path}/setup.py")
-    ]
+    known = [path for path in given if path in ("", ".") or _has_package(files, f"{path}/")]
     chosen = max(set(known), key=known.count) if known else ""
     for run, path in zip(runs, given, strict=True):
         if path not in ("", ".", chosen):
@@ -164,6 +167,10 @@ def _package(runs: tuple[Run, ...], files: ProjectFiles, found: Found) -> str:
             )
             found.problems.append((run.where, text))
     return "" if chosen in ("", ".") else f"{chosen}/"
+
+
+def _has_package(files: ProjectFiles, folder: str) -> bool:
+    return any(files.exists(f"{folder}{name}") for name in (PYPROJECT, "setup.py"))
 
 
 def _tables(

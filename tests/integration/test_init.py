@@ -103,3 +103,13 @@ def test_init_without_a_readable_project_writes_nothing(
     assert words in done.output
     assert "Traceback" not in done.output
     assert not (empty.root / "multiplatform.toml").exists()
+
+
+def test_init_finds_a_package_in_a_folder_that_a_workflow_names(empty: Checkout) -> None:
+    empty.write("lib/py/pyproject.toml", PROJECT)
+    run = "pip install cibuildwheel==4.2.0\\ncibuildwheel lib/py"
+    job = f'{{runs-on: ubuntu-latest, steps: [{{run: "{run}"}}]}}'
+    empty.write(".github/workflows/wheels.yml", f"on: push\njobs:\n  wheels: {job}\n")
+    done = empty.mpforge("init")
+    assert done.code == 0, done.output
+    assert 'source = "lib/py"' in (empty.root / "multiplatform.toml").read_text()

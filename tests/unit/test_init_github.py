@@ -261,6 +261,7 @@ def test_commands_of_a_package_below_the_top_name_its_own_files_and_no_others() 
           env:
             CIBW_BEFORE_BUILD: python {project}/bin/write.py
             CIBW_TEST_COMMAND: python {project}/src/pkg/test/run.py
+            CIBW_TEST_REQUIRES: pytest ./src/pkg/plugin {package}/other ./tools
     """
     job = f"runs-on: ubuntu-latest\n{textwrap.dedent(step)}"
     lines = "\n".join(f"    {line}" for line in job.splitlines())
@@ -268,11 +269,22 @@ def test_commands_of_a_package_below_the_top_name_its_own_files_and_no_others() 
         WORKFLOW: f"on: [push]\njobs:\n  wheels:\n{lines}\n",
         "src/pkg/pyproject.toml": PROJECT,
     }
-    initial = written(None, files)
+    initial = written(None, files, exist=("src/pkg/plugin", "src/pkg/other", "tools"))
     spec = tomllib.loads(initial.text)
     assert (spec["project"]["source"], spec["test"]["command"]) == (
         "src/pkg",
         ["python {package}/test/run.py"],
     )
-    said = [line for line in outcomes(initial) if "refused" in line]
-    assert ["`{project}/bin/write.py`" in line for line in said] == [True]
+    assert spec["test"]["requires"] == ["pytest", "./plugin", "./other"]
+    said = " ".join(line for line in outcomes(initial) if "refused" in line)
+    assert ("`{project}/bin/write.py`" in said, "`./tools`" in said) == (True, True)
+
+
+def test_a_note_about_every_job_of_a_matrix_is_one() -> None:
+    step = (
+        "runs-on: ubuntu-latest\nstrategy: {matrix: {python: [cp311, cp312]}}\nsteps:\n"
+        "  - uses: pypa/cibuildwheel@v4.2.0\n    with: {package-dir: made}\n"
+        "    env: {CIBW_BUILD: '${{ matrix.python }}-*'}"
+    )
+    (problem,) = in_workflow(step).problems
+    assert problem[1] == "package-dir made is not read: the project has no pyproject.toml in made"

@@ -85,7 +85,8 @@ def test_pip_install_in_a_command_becomes_requirements() -> None:
         'test-command = "pytest"\n'
         'before-build = "pip install -U cython>=3 && bash {project}/prepare.sh"\n'
         'before-test = "PIP_CONSTRAINT= python -m pip install numpy pytest -e .[test]"\n'
-        'test-requires = "-r ./requirements/test.txt -c c.txt pytest {package}/plugin ./w.whl"\n'
+        'test-requires = "-r ./requirements/test.txt -c c.txt pytest {package}/plugin ./w.whl"\n',
+        exist=("requirements/test.txt", "c.txt", "plugin", "w.whl"),
     ) == {
         "build": {"before-build": ["bash {project}/prepare.sh"], "requires": ["cython>=3"]},
         "test": {
@@ -341,3 +342,11 @@ def test_before_all_is_left_out_where_no_image_builds() -> None:
     assert any("where mpforge builds no PyPy" in line for line in outcomes(initial))
     _, build = with_scripts('before-all = "curl https://sh.rustup.rs | sh -s -- -y"')
     assert "before-all" not in build
+
+
+def test_a_path_that_a_job_makes_or_that_is_outside_of_the_project_is_refused() -> None:
+    requires = 'test-requires = "pytest ./made_by_the_job ../elsewhere /tmp/x.whl"'
+    initial = written(table(f'{ONE}test-command = "pytest"\n{requires}'))
+    assert tomllib.loads(initial.text)["test"]["requires"] == ["pytest"]
+    refused = [line for line in outcomes(initial) if "the project has no such file" in line]
+    assert len(refused) == 3

@@ -69,7 +69,7 @@ def test_requires_python_is_found_where_setuptools_has_it(
     pyproject: str | None, files: dict[str, str], source: str
 ) -> None:
     own = {name: text for name, text in files.items() if name != "pkg_info"}
-    initial = written(pyproject, own, pkg_info=files.get("pkg_info"))
+    initial = written(pyproject, own, exist=("setup.py",), pkg_info=files.get("pkg_info"))
     assert initial.pythons == ("cp314", "cp315", "cp314t", "cp315t")
     assert f"{source} is >=3.14" in initial.text
 

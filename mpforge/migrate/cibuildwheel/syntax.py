@@ -92,14 +92,17 @@ def with_our_placeholders(line: str) -> str:
     return re.sub(r"(?<![$#])\{(?P<word>[A-Za-z_]\w*)(?::\w+)?\}", kept, line)
 
 
-def pip_requirements(listed: list[str]) -> tuple[list[str], list[str]]:
-    """Split pip's arguments into entries of ``requires`` and the rest."""
+def pip_requirements(listed: list[str], folder: str = "") -> tuple[list[str], list[str]]:
+    """Split pip's arguments into entries of ``requires`` and the rest.
+
+    ``folder`` is the package's, with a slash at its end; paths become relative to the repository.
+    """
     entries: list[str] = []
     others: list[str] = []
     words = iter(word for word in listed if word not in _PIP_FLAGS)
     for word in words:
         text = f"{word} {next(words, '')}".strip() if word in _BEFORE_A_VALUE else word
-        text = re.sub(r"\{(project|package)\}(?=/)", ".", text)
+        text = text.replace("{package}/", f"./{folder}").replace("{project}/", "./")
         # Files are relative to cibuildwheel's working directory, with and without "./".
         text = re.sub(r"^(-r|--requirement[= ]|-c|--constraint[= ])\s*\./", r"\1 ", text)
         (entries if is_entry(text) else others).append(text)

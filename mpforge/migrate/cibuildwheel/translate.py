@@ -3,6 +3,7 @@
 ``translate`` gives both tables, and says of every option what became of it.
 """
 
+import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,6 +19,7 @@ from mpforge.migrate.cibuildwheel.syntax import commands, pip_requirements, quot
 from mpforge.migrate.cibuildwheel.translation import Translation
 from mpforge.migrate.files import ProjectFiles
 from mpforge.spec.check_values import why_reserved
+from mpforge.spec.requirement_lines import parse_line
 
 TEST_SOURCES = ("tests", "test", "conftest.py", "pytest.ini")
 
@@ -77,12 +79,15 @@ def _in_package(found: Translation, option: str, value: Any) -> Any:
         return value
     lines = [line.replace(f"{{project}}/{folder}", "{package}/") for line in value]
     for path in re.findall(r"\{project\}/[\w./-]+", " ".join(lines)):
-        found.refuse(
-            option,
-            f"{quoted(path)}: the spec is for {folder.rstrip('/')}, and steps see no file outside of it; "
-            "move it there",
-        )
+        found.refuse(option, _outside(path, folder))
     return lines
+
+
+def _outside(path: str, folder: str) -> str:
+    return (
+        f"{quoted(path)}: the spec is for {folder.rstrip('/')}, and steps see no file outside of it; "
+        "move it there"
+    )
 
 
 # --- commands ---------------------------------------------------------------------------------
@@ -96,7 +101,7 @@ def _split(found: Translation, option: str, lines: Sequence[str]) -> tuple[list[
         for part in line.split("&&"):
             pip = syntax.PIP_INSTALL.fullmatch(part.strip())
             if pip is not None:
-                entries, others = pip_requirements(syntax.words(pip["words"]))
+                entries, others = pip_requirements(syntax.words(pip["words"]), found.files.folder)
                 requirements += entries
                 if others:
                     what = quoted(" ".join(others))
@@ -130,10 +135,28 @@ def _before_test(found: Translation, option: str, lines: list[str]) -> None:
     _require(found, option, "test", required)
 
 
-def _require(found: Translation, option: str, section: str, entries: list[str]) -> None:
+def _require(found: Translation, option: str, section: str, given: list[str]) -> None:
+    entries = [kept for entry in given if (kept := _in_source(found, option, entry)) is not None]
     constraints = [entry for entry in entries if entry.startswith(("-c", "--constraint"))]
     found.extend(option, section, "requires", [e for e in entries if e not in constraints])
     found.extend(option, section, "constraints", constraints)
+
+
+def _in_source(found: Translation, option: str, entry: str) -> str | None:
+    """Return a requirement with its path relative to the package; None if its path can't be used."""
+    line = parse_line(entry)
+    if line is None or isinstance(line, str):
+        return entry
+    folder = found.files.folder
+    path = posixpath.normpath(line.path) + "/"
+    if not path.startswith(folder):
+        found.refuse(option, _outside(line.path, folder))
+        return None
+    below = path.removeprefix(folder).rstrip("/") or "."
+    if below.startswith(("/", "..")) or not (below == "." or found.files.exists(below)):
+        found.refuse(option, f"{quoted(line.path)}: the project has no such file")
+        return None
+    return entry.replace(line.path, f"./{below}".removesuffix("/."), 1) if folder else entry
 
 
 # --- tests ------------------------------------------------------------------------------------
@@ -170,7 +193,7 @@ def _test_sources(found: Translation, option: str, paths: list[str]) -> None:
 
 
 def _test_requires(found: Translation, option: str, words: list[str]) -> None:
-    entries, others = pip_requirements(words)
+    entries, others = pip_requirements(words, found.files.folder)
     for text in others:
         found.refuse(
             option, f"{quoted(text)}: only requirements, paths and requirements files are supported"
