@@ -1,7 +1,8 @@
-"""Find files that a build lacked, or could not use, although the project has them.
+"""Find files that a build lacked, or could not use, from its log.
 
 A build sees only the sdist's files, without those that MANIFEST.in (or the backend's equivalent) leaves out.
-A library in the project may be another machine's. Read from the log's lines. Knows nothing of
+A source file that nobody has is one that a command has to generate first. A library in the project may be
+another machine's. Read from the log's lines. Knows nothing of
 how a step runs.
 """
 
@@ -15,9 +16,17 @@ from mpforge.errors import LibraryMissing, StepFailed
 from mpforge.platforms import by_elf_number
 
 _NAME = r"[\w./+-]*\w"
+_NO_SOURCE = (
+    rf"error: no such file or directory: '(?P<name>{_NAME})'",  # clang
+    rf"checking cache failed: file_open FileNotFound (?P<name>{_NAME})",  # zig
+    rf"cc1(?:plus)?: fatal error: (?P<name>{_NAME}): No such file or directory",  # GCC
+    rf"Cannot find source file:\s+(?P<name>{_NAME})",  # CMake
+)
+"""A compiler was told to compile a file that does not exist."""
+_GENERATED = compiled(*_NO_SOURCE)
 _ABSENT = compiled(
     rf"fatal error: '?(?P<name>{_NAME})'?(?: file not found|: No such file or directory)",
-    rf"error: no such file or directory: '(?P<name>{_NAME})'",
+    *_NO_SOURCE,
     rf"No such file or directory: '(?P<name>{_NAME})'",
     rf"(?:^|\s)(?P<name>{_NAME}): No such file or directory$",
     rf"'(?P<name>{_NAME})' doesn't match any files",  # Cython
@@ -63,6 +72,14 @@ def explained(
             hint=f"add it to the sdist (setuptools: `include {path}` in MANIFEST.in; other backends "
             "have a setting of their own), or build without one: [sdist] enable = false",
         )
+    if (missing := _generated(lines, built, root)) is not None:
+        line, path = missing
+        return StepFailed(
+            f"{title} failed: {path} does not exist, neither in the project nor after earlier commands",
+            why=line,
+            hint="if a command generates it (such as `cython` or `make`), run that command in [build] "
+            "before-build and add what it needs to [build] requires",
+        )
     for line, path in _about(lines, _INCOMPATIBLE, built, root):
         if (machine := machine_of(root / "src" / path)) is not None:
             return LibraryMissing(
@@ -72,6 +89,16 @@ def explained(
                 "before-build), or keep one file for each target and choose by the target's name",
             )
     return error
+
+
+def _generated(lines: Sequence[str], built: Collection[str], root: Path) -> tuple[str, str] | None:
+    """Return a line about a source file that nobody has, and the file by its path in the project."""
+    for line in (line.replace(f"{root / 'src'}/", "") for line in lines[-_LOOKS_BACK:]):
+        for match in filter(None, (pattern.search(line) for pattern in _GENERATED)):
+            path = match["name"]
+            if not _named(path, built, root) and not path.startswith("/"):
+                return line.strip(), path
+    return None
 
 
 def _about(

@@ -1,5 +1,6 @@
 """cibuildwheel's options in GitHub's workflows: every level of variables, matrices, actions and scripts."""
 
+import json
 import textwrap
 import tomllib
 
@@ -288,3 +289,22 @@ def test_a_note_about_every_job_of_a_matrix_is_one() -> None:
     )
     (problem,) = in_workflow(step).problems
     assert problem[1] == "package-dir made is not read: the project has no pyproject.toml in made"
+
+
+@pytest.mark.parametrize(
+    ("script", "command"),
+    [
+        ("pip install cython\nmake cython", "make cython"),
+        (
+            "sudo apt-get install -y x\npython tools/generate.py \\\n  --all",
+            "python tools/generate.py --all",
+        ),
+        ("python -m pip install -U pip\necho done\ngit fetch --unshallow\nX=1", None),
+    ],
+)
+def test_a_command_that_may_write_sources_before_cibuildwheel_is_a_note(
+    script: str, command: str | None
+) -> None:
+    notes = [text for _, text in in_workflow(job(f"run: {json.dumps(script)}", ACTION)).problems]
+    assert notes == ([] if command is None else [notes[0]])
+    assert command is None or notes[0].startswith(f"the job runs `{command}` before cibuildwheel;")

@@ -49,6 +49,21 @@ def test_what_is_missing_for_another_reason_is_told_as_before(line: str) -> None
 @pytest.mark.parametrize(
     "line",
     [
+        "pkg/_c.c:1:1: error: checking cache failed: file_open FileNotFound /w/src/pkg/_c.c",
+        "clang: error: no such file or directory: 'pkg/_c.c'",
+        "cc1: fatal error: pkg/_c.c: No such file or directory",
+    ],
+)
+def test_a_source_file_that_nobody_has_is_to_be_generated(line: str) -> None:
+    error = StepFailed("the wheel failed (exit status 1)")
+    told = explained(error, [line], project=PROJECT, built=BUILT, root=Path("/w"))
+    assert "failed: pkg/_c.c does not exist" in told.what
+    assert (told.why, "before-build" in (told.hint or "")) == (line.replace("/w/src/", ""), True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
         "ld.lld: error: lib/libvendor.a(v.o) is incompatible with aarch64linux",
         "/usr/bin/ld: skipping incompatible lib/libvendor.a when searching for -lvendor",
     ],

@@ -31,6 +31,7 @@ from mpforge.migrate.ci.expressions import (
     with_holes,
 )
 from mpforge.migrate.ci.matrix import OpenContext, combinations
+from mpforge.migrate.ci.preparation import prepares
 from mpforge.migrate.ci.runners import UNKNOWN_RUNNER, Runner, runner_of
 from mpforge.migrate.ci.runs import add_run, skip
 from mpforge.migrate.cibuildwheel.options import Setting
@@ -123,6 +124,8 @@ class _Job:
     publishes: bool
     variables: dict[str, Setting] = field(default_factory=dict)
     version: Version | None = None
+    preparations: list[tuple[str, str]] = field(default_factory=list)
+    """Notes about earlier steps, by their place."""
 
     def read(self) -> None:
         """Add the job's runs."""
@@ -197,6 +200,8 @@ class _Job:
             version = self._pinned(action["ref"], (*path, "uses"))
             self._run(path, variables, inputs, runner, version)
         elif isinstance(script, str):
+            if step.get("shell", "bash") in ("bash", "sh"):
+                self._note_preparation(script, path)
             self._script(
                 script, path, environment, variables, runner, sure=applies is True, own=own
             )
@@ -256,6 +261,16 @@ class _Job:
         if own and not called:
             self._run(path, inside, {}, runner, self.version)
 
+    def _note_preparation(self, script: str, path: Path) -> None:
+        """Keep a note about a step that may write files, for the runs after it."""
+        if (command := prepares(script)) and not any(calls(script)):
+            text = command if len(command) <= 60 else f"{command[:57]}…"
+            note = (
+                f"the job runs `{text}` before cibuildwheel; if it writes files that the build reads, "
+                "run it in [build] before-build"
+            )
+            self.preparations.append((self._place((*path, "run")), note))
+
     def _lines_below(self, path: Path) -> int:
         """Return 1 if a step's script begins on the line below its key."""
         line = self.workflow.text_of_line((*path, "run"))
@@ -282,15 +297,21 @@ class _Job:
         runner: Runner,
         version: Version | None,
     ) -> None:
+        runs = len(self.found.runs)
         add_run(
             self.found,
-            where=f"{self.workflow.path}:{self.workflow.line(path)}",
+            where=self._place(path),
             variables=variables,
             inputs=inputs,
             runner=runner,
             version=version,
             publishes=self.publishes,
         )
+        if len(self.found.runs) > runs:
+            self.found.problems += self.preparations
+
+    def _place(self, path: Path) -> str:
+        return f"{self.workflow.path}:{self.workflow.line(path)}"
 
 
 def _variable(value: Any) -> Any:
