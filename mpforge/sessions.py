@@ -121,6 +121,7 @@ def _run(
     nox_session: nox.Session, session: IndexedSession, workspace: Workspace, prefix: str
 ) -> None:
     """Run a session for nox; no SystemExit may leave it (docs/architecture.md, "What nox does")."""
+    from mpforge.engine.selection import Call
     from mpforge.reports import front
 
     _refuse_redefined(nox_session)
@@ -130,7 +131,7 @@ def _run(
         raise KeyboardInterrupt
     try:
         ended, text = front.run(
-            front.Call(
+            Call(
                 session,
                 workspace,
                 posargs=tuple(nox_session.posargs),

@@ -16,7 +16,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from mpforge.engine.load_plan import compiled
+from mpforge.engine.selection import Call
 from mpforge.engine.session import run_session
+from mpforge.plan.index import IndexedSession
 from mpforge.plan.steps import Step
 from mpforge.reports.console import Console
 from mpforge.workspace import Options, open_workspace
@@ -38,7 +40,7 @@ def main(project: Path, session: str) -> None:
     plan = compiled(workspace).plan
     planned = plan.session(session)
     step = plan.main_step(planned) if planned else None
-    if step is None:
+    if planned is None or step is None:
         raise SystemExit(f"{session} has no main step")
     followed: dict[str, None] = {}
 
@@ -55,7 +57,8 @@ def main(project: Path, session: str) -> None:
             followed[module] = None
 
     sys.setprofile(trace)
-    run_session(session, workspace=workspace, options=Options(no_cache=True), emit=Console().show)
+    call = Call(IndexedSession(session, "", planned.phase), workspace)
+    run_session(call, options=Options(no_cache=True), emit=Console().show)
     sys.setprofile(None)
     sys.stdout.write("\n".join((*followed, f"{len(followed)} modules\n")))
 

@@ -91,7 +91,8 @@ def _read(data: bytes) -> "Bom":
     try:
         with _old_words():
             return read(json.loads(data))
-    except Exception as error:  # the library raises errors of its own and of its parts
+    # Another tool wrote it: for wrong types and values in it the library raises whatever Python does.
+    except Exception as error:
         raise ValueError(f"not a CycloneDX document: {error}") from error
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpforge.plan.index import IndexedSession
     from mpforge.plan.sessions import Plan, PlannedSession
     from mpforge.plan.toolchains import Compilers
+    from mpforge.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -69,3 +71,17 @@ class Selection:
 
 NOTHING_KNOWN = Selection()
 """The selection if a session runs by itself."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A session to run: the arguments for its tests, and the sessions that the run selected.
+
+    ``since`` is how many sessions that are not ours have begun: what was seen before the last is not used.
+    """
+
+    session: "IndexedSession"
+    workspace: "Workspace"
+    posargs: tuple[str, ...] = ()
+    selection: Selection = NOTHING_KNOWN
+    since: int = 0

@@ -13,7 +13,7 @@ from mpforge.artifacts.core_metadata import requires_python
 from mpforge.engine.dist import Entry, digest_of
 from mpforge.engine.load_plan import Compiled, seen_or_compiled
 from mpforge.engine.realize import NotMade
-from mpforge.engine.selection import NOTHING_KNOWN, Selection
+from mpforge.engine.selection import Call
 from mpforge.engine.session_run import NotRun, SessionRun, refusal_error
 from mpforge.errors import (
     Damaged,
@@ -40,13 +40,10 @@ Pick = Callable[[ActionResult, Directory], dict[str, FileNode | str]]
 
 
 def run_session(
-    name: str,
+    call: Call,
     *,
-    workspace: Workspace,
     options: Options,
     emit: Emit,
-    posargs: tuple[str, ...] = (),
-    selection: Selection = NOTHING_KNOWN,
     failed: Callable[[], Collection[str]] = tuple,
     seen: dict[Workspace, Compiled] | None = None,
 ) -> SessionEnded:
@@ -57,14 +54,16 @@ def run_session(
     Raises ``MpforgeError`` for what fails and ``KeyboardInterrupt``; nothing half-made is left then.
     """
     seen = {} if seen is None else seen
+    name, workspace = call.session.name, call.workspace
     found = seen_or_compiled(workspace, seen)
     session = found.plan.session(name)
     if session is None:
         raise UnknownSession(f"the spec has no session {name}", hint="`nox -l` lists them")
     if session.refusal is not None:
         raise refusal_error(session.refusal)
-    run = SessionRun(found, session, workspace, options, emit, posargs, selection)
-    needless = session.not_run or selection.needless(session, found.plan, failed())
+    posargs = call.posargs if session.phase == "test" else ()
+    run = SessionRun(found, session, workspace, options, emit, posargs, call.selection)
+    needless = session.not_run or call.selection.needless(session, found.plan, failed())
     if needless is not None:
         return run.end("not-run", f"not run: {needless}")
     found.store.listen(run.reporter.warn)

@@ -17,7 +17,7 @@ from mpforge.kinds.task import Task
 from mpforge.kinds.toolbox import Toolbox
 from mpforge.obtain.pins import Pins
 from mpforge.places.containers import connection, endpoint, images, runtime_probe, volumes
-from mpforge.places.containers.container import Container
+from mpforge.places.containers.container import Container, Mount
 from mpforge.places.containers.image_root import AnyContainer
 from mpforge.places.containers.images import Image
 from mpforge.places.containers.labels import reap
@@ -57,7 +57,7 @@ class ImageInRuntime:
 
     def prepare(self, zig: "ProvidedZigInImage") -> None:
         """Copy the compiler to the runtime."""
-        self.containers.volumes(zig, self.found)
+        self.containers.zig(zig, self.found)
 
     def asked(self) -> Container:
         """Open a container in which the image is asked for its contents."""
@@ -69,7 +69,7 @@ class ImageInRuntime:
             self.containers.runtime,
             self.id,
             network=task.step.network,
-            volumes={} if zig is None else self.containers.volumes(zig, self.found),
+            mounts=() if zig is None else (self.containers.zig(zig, self.found),),
             title=str(task.directory.root),
             called=self.name,
             linux32=self.containers.linux32(self.platform),
@@ -135,8 +135,8 @@ class Containers:
         """Remember that the preparation of a key is done."""
         self._probes.remember_prepared(self.runtime.endpoint, key)
 
-    def volumes(self, provided: "ProvidedZigInImage", image: Image) -> dict[str, str]:
-        """Return the read-only mounts of each container: zig."""
+    def zig(self, provided: "ProvidedZigInImage", image: Image) -> Mount:
+        """Return the mount of zig, which is copied to the runtime once."""
         zig = provided.zig()
         volume = volumes.provide(
             self.runtime,
@@ -148,7 +148,7 @@ class Containers:
                 f"copying zig {zig.version} to the container runtime, once"
             ),
         )
-        return {ZIG: volume}
+        return Mount(volume, ZIG)
 
     def linux32(self, platform: Platform) -> bool:
         """Return whether uname(2) must be told to name the platform's 32-bit machine (personality(2))."""
@@ -180,7 +180,7 @@ class Containers:
             try:
                 with self._toolbox.reporter.working(f"before-all of {place.image.name}, once"):
                     before.run(container, task)
-            except BaseException:
+            except BaseException:  # an interrupt too: it is handed to nobody
                 container.close()
                 raise
             return container

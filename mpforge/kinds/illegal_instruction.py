@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from elftools.common.exceptions import ELFError
+
 from mpforge.artifacts import elf, wheels
 from mpforge.diagnostics import instructions, log_patterns, qemu_traces
 from mpforge.errors import IllegalInstruction, StepFailed, TestsFailed
@@ -196,7 +198,7 @@ def _culprit(fault: qemu_traces.Fault, known: Surroundings) -> Culprit:
         path = of_root  # as QEMU's -L does
     try:
         place = elf.code_place(path, fault.offset)
-    except Exception:  # noqa: BLE001 - pyelftools raises many kinds for a missing or malformed file
+    except (ELFError, OSError):  # damaged, or gone: only its name is shown
         place = None
     if known.site is not None and path.is_relative_to(known.site):
         name = str(path.relative_to(known.site))

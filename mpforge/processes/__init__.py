@@ -156,17 +156,28 @@ def _end_group(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
+@dataclass(frozen=True)
+class Streams:
+    """A program's input and outputs, as ``subprocess`` takes them; None: those of this process."""
+
+    stdin: int | None
+    stdout: int | BinaryIO | None
+    stderr: int | None
+
+
+OWN_STREAMS = Streams(None, None, None)
+"""This process's input and outputs."""
+
+
 @contextlib.contextmanager
 def started(
     argv: Sequence[str],
+    streams: Streams,
     *,
     environment: Mapping[str, str] | None,
     cwd: Path | None,
-    stdout: int | BinaryIO | None,
-    stderr: int | None,
     before_exec: Callable[[], None] | None,
     umask: int = -1,
-    stdin: int | None = subprocess.DEVNULL,
     inherits: Sequence[int] = (),
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Start a program in a group of its own; the group is gone when the block ends, however it ends."""
@@ -177,9 +188,9 @@ def started(
                 argv,
                 env=None if environment is None else dict(environment),
                 cwd=cwd,
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
+                stdin=streams.stdin,
+                stdout=streams.stdout,
+                stderr=streams.stderr,
                 start_new_session=_POSIX,
                 umask=umask,
                 preexec_fn=before_exec,
@@ -221,10 +232,9 @@ def run(
     log.flush()
     with started(
         argv,
+        Streams(subprocess.DEVNULL, log, subprocess.STDOUT),
         environment=environment,
         cwd=cwd,
-        stdout=log,
-        stderr=subprocess.STDOUT,
         before_exec=None if ends_itself else tied(),
         umask=UMASK,
         inherits=inherits,
@@ -257,12 +267,10 @@ def capture(
     pipe = subprocess.PIPE
     with started(
         argv,
+        Streams(subprocess.DEVNULL if stdin is None else pipe, pipe, pipe),
         environment=environment,
         cwd=cwd,
-        stdout=pipe,
-        stderr=pipe,
         before_exec=None if brief else tied(),
-        stdin=subprocess.DEVNULL if stdin is None else pipe,
     ) as process:
         try:
             out, err = process.communicate(stdin, timeout=timeout)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from mpforge.processes import KILL, UMASK, started, tied
+from mpforge.processes import KILL, OWN_STREAMS, UMASK, started, tied
 
 _HANGUPS, _AGAIN_SECONDS = 10, 0.2
 
@@ -62,11 +62,9 @@ def attached(
     else:
         with started(
             argv,
+            OWN_STREAMS,
             environment=environment,
             cwd=cwd,
-            stdin=None,
-            stdout=None,
-            stderr=None,
             before_exec=before_exec,
             umask=UMASK,
             inherits=inherits,

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TextIO
 
 from mpforge.errors import MpforgeError, render
@@ -28,6 +29,7 @@ from mpforge.plan.events import (
 )
 from mpforge.plan.session_end import SessionEnded
 from mpforge.processes.interrupts import interrupted
+from mpforge.workspace import host_system
 
 HEARTBEAT_SECONDS = 30.0
 
@@ -211,14 +213,20 @@ def size(count: int) -> str:
     return f"{count / 1_000_000:.0f} MB"
 
 
+@dataclass(frozen=True)
+class ShownLog:
+    """A session's log: its path, and its last lines."""
+
+    path: str
+    tail: str
+
+
 def failure(
     error: MpforgeError,
     *,
     session: str,
     again: str,
-    host: str,
-    log: str | None,
-    tail: str,
+    log: ShownLog | None,
     finished: tuple[str, ...],
     older: tuple[str, ...],
 ) -> str:
@@ -228,16 +236,16 @@ def failure(
     place, ``older`` those of other runs.
     """
     lines = []
-    if tail:
-        lines += [f"--- the last lines of {log}", tail, "---"]
+    if log is not None and log.tail:
+        lines += [f"--- the last lines of {log.path}", log.tail, "---"]
     lines.append(render(error))
     lines.append(f"  more about this error: mpforge explain {error.code}")
-    lines.append(f"  session: {session}, on {host}")
+    lines.append(f"  session: {session}, on {host_system()}")
     keep = ""
     if log is not None:
-        lines.append(f"  log: {log}")
-    if log is not None and error.enterable:
-        keep = f" (with --keep, `mpforge shell {again}` opens its directory)"
+        lines.append(f"  log: {log.path}")
+        if error.enterable:
+            keep = f" (with --keep, `mpforge shell {again}` opens its directory)"
     lines.append(f"  again: mpforge run {again}{keep}")
     if finished:
         lines.append(f"  finished in this run: {', '.join(finished)}")

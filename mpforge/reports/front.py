@@ -8,11 +8,10 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mpforge.engine.memo import Answer, Memo, suits
-from mpforge.engine.selection import Selection
+from mpforge.engine.selection import Call
 from mpforge.errors import (
     DistConflict,
     FileTrouble,
@@ -25,7 +24,7 @@ from mpforge.errors import (
 from mpforge.plan.index import IndexedSession
 from mpforge.plan.session_end import SessionEnded, Status
 from mpforge.reports.journal import Journal, journal_of
-from mpforge.workspace import Options, Workspace, host_system
+from mpforge.workspace import Options, Workspace
 
 if TYPE_CHECKING:
     from mpforge.engine.dist import Entry
@@ -37,20 +36,6 @@ _seen: dict[int, dict[Workspace, "Compiled"]] = {}
 """What the session before saw, by how many sessions that are not ours had begun by then."""
 _warned: set[str] = set()
 """Warnings that this process has shown: sessions of a run share their source and their steps."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """A session to run: the arguments for its tests, and the sessions that the run selected.
-
-    ``since`` is how many sessions that are not ours have begun: what was seen before the last is not used.
-    """
-
-    session: IndexedSession
-    workspace: Workspace
-    posargs: tuple[str, ...]
-    selection: Selection
-    since: int = 0
 
 
 def run(call: Call) -> tuple[SessionEnded, str]:
@@ -116,12 +101,9 @@ def _run(call: Call, options: Options, memo: Memo, journal: Journal) -> tuple[Se
     text = ""
     try:
         ended = run_session(
-            session.name,
-            workspace=workspace,
+            call,
             options=options,
             emit=emit,
-            posargs=call.posargs if session.phase == "test" else (),
-            selection=call.selection,
             seen=_seen.setdefault(call.since, {}),
             failed=lambda: [e.session for e in journal.outcomes() if e.status == "failed"],
         )
@@ -183,11 +165,11 @@ def _reported(
 def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
     from mpforge.engine.dist import Dist
     from mpforge.places.step import tail
-    from mpforge.reports.console import failure
+    from mpforge.reports.console import ShownLog, failure
 
     path = workspace.logs(session)
     ran = isinstance(error, StepFailed) and path.is_file() and path.stat().st_size > 0
-    log = str(path.relative_to(workspace.root)) if ran else None
+    log = ShownLog(str(path.relative_to(workspace.root)), tail(path)) if ran else None
     done = journal_of(workspace).published()
     entries: tuple[Entry, ...] = ()
     with contextlib.suppress(DistConflict):  # it may be the reported error
@@ -197,9 +179,7 @@ def _last_words(error: MpforgeError, session: str, workspace: Workspace) -> str:
         error,
         session=session,
         again=workspace.called(session),
-        host=host_system(),
         log=log,
-        tail=tail(path) if ran else "",
         finished=done,
         older=tuple(older),
     )

@@ -33,7 +33,7 @@ def replacing(path: Path, *, mode: int = 0o644, below: Path | None = None) -> It
             yield file
         os.chmod(name, mode)
         os.replace(name, path)
-    except BaseException:
+    except BaseException:  # whatever the block raised, or an interrupt: no half file may stay
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise

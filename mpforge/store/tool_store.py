@@ -202,7 +202,7 @@ class ToolStore:
                 kept = keep()
             except FileNotFoundError:  # another process was quicker
                 return not _give_back(away, self.root / tool)
-            except BaseException:  # it may be in use
+            except BaseException:  # an interrupt too: it may be in use, and would be lost aside
                 _give_back(away, self.root / tool)
                 raise
             return not (kept and _give_back(away, self.root / tool))
@@ -266,7 +266,7 @@ class ToolStore:
             work = left or place.new()
             try:
                 self._fill(work, wanted)
-            except Exception:  # not an interrupt: these files did not become the tool
+            except Exception:  # whatever `make` raised; after an interrupt they may be resumed
                 remove_tree(work)
                 raise
             with _room():

@@ -11,7 +11,7 @@ from unittest import mock
 
 from mpforge.cli.main import main
 from mpforge.engine.load_index import load_index
-from mpforge.engine.selection import NOTHING_KNOWN
+from mpforge.engine.selection import Call
 from mpforge.reports import front
 from mpforge.sources import git
 from mpforge.workspace import SPEC_NAME, open_workspace
@@ -42,7 +42,7 @@ class Checkout(Workspace):
         with self.entered(env), redirect_stdout(said), redirect_stderr(said):
             workspace = open_workspace(self.root / SPEC_NAME)
             (session,) = [s for s in load_index(workspace).sessions if s.name == name]
-            ended, text = front.run(front.Call(session, workspace, (), NOTHING_KNOWN))
+            ended, text = front.run(Call(session, workspace))
         return Run(ended.exit_code, f"{said.getvalue()}{text}")
 
     @contextlib.contextmanager

@@ -23,7 +23,8 @@ from mpforge.plan.events import (
     Tested as WasTested,
 )
 from mpforge.plan.session_end import SessionEnded
-from mpforge.reports.console import Console, duration, failure, size
+from mpforge.reports.console import Console, ShownLog, duration, failure, size
+from mpforge.workspace import host_system
 
 STARTED = StepStarted("s", "wheel", "the wheel for aarch64-cp311", "log")
 ENDED = StepEnded("s", "wheel", "k", 65.0, 120.25)
@@ -143,9 +144,7 @@ def test_a_failure_ends_with_the_log_the_command_to_repeat_it_and_what_is_kept()
         StepFailed("the wheel failed", why="exit code 1", hint="install it"),
         session="build-aarch64-cp311",
         again="--spec x.toml build-aarch64-cp311",
-        host="Linux x86_64",
-        log=".mpforge/logs/x.log",
-        tail="error: boom",
+        log=ShownLog(".mpforge/logs/x.log", "error: boom"),
         finished=("dist/a.whl",),
         older=("dist/old.whl",),
     )
@@ -155,7 +154,7 @@ def test_a_failure_ends_with_the_log_the_command_to_repeat_it_and_what_is_kept()
         "step-failed: the wheel failed",
         "exit code 1",
         "install it",
-        "Linux x86_64",
+        f"on {host_system()}",
         "mpforge run --spec x.toml build-aarch64-cp311",
         "finished in this run: dist/a.whl",
         "from earlier runs, untouched: dist/old.whl",
@@ -168,9 +167,7 @@ def test_a_failure_without_a_log_speaks_of_none() -> None:
         StepFailed("no"),
         session="sdist",
         again="sdist",
-        host="Linux x86_64",
         log=None,
-        tail="",
         finished=(),
         older=(),
     )

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -47,13 +48,21 @@ _LINUX32 = ("linux32",)
 _INIT = re.compile(r"^\[\w+ +tini \(\d+\)\] ", re.MULTILINE)
 
 
+@dataclass(frozen=True)
+class Mount:
+    """A volume of the runtime's own, and its place in a container."""
+
+    volume: str
+    place: str
+    writable: bool = False
+
+
 class Container(RunsPrograms):
     """A container that runs from its creation to the end of the ``with`` block, which removes it.
 
-    ``image`` is the id of an image with ``cat``; ``volumes`` are names of the runtime's own volumes by mount
-    point, read-only unless ``writable``; ``title`` describes its purpose for people, ``called`` is their name
-    of the image. Without ``network`` its programs see loopback only; with ``linux32`` the image's setarch(8)
-    starts them, and uname(2) names the 32-bit machine. ``environment`` are the image's own
+    ``image`` is the id of an image with ``cat``; ``title`` describes its purpose for people, ``called`` is
+    their name of the image. Without ``network`` its programs see loopback only; with ``linux32`` the image's
+    setarch(8) starts them, and uname(2) names the 32-bit machine. ``environment`` are the image's own
     variables, ``id`` is the runtime's of it, empty once it is removed. Raises ``ImageUnfit``,
     ``RuntimeRefuses``, ``RuntimeFull``, ``RuntimeLost``.
     """
@@ -64,8 +73,7 @@ class Container(RunsPrograms):
         image: str,
         *,
         network: bool = False,
-        volumes: Mapping[str, str] | None = None,
-        writable: bool = False,
+        mounts: Sequence[Mount] = (),
         title: str = "",
         called: str = "",
         linux32: bool = False,
@@ -79,8 +87,8 @@ class Container(RunsPrograms):
         self._timed_out = False
         self._input: Any = None
         binds = {
-            name: {"bind": place, "mode": "rw" if writable else "ro"}
-            for place, name in (volumes or {}).items()
+            mount.volume: {"bind": mount.place, "mode": "rw" if mount.writable else "ro"}
+            for mount in mounts
         }
         # If interrupted while the runtime creates it, we remove it by this name.
         self.id = f"mpforge-{os.getpid()}-{next(_numbers)}-{os.urandom(3).hex()}"
@@ -93,7 +101,7 @@ class Container(RunsPrograms):
                 self._api.start(self.id)
                 self._greet()
                 told = self._api.inspect_container(self.id)
-        except BaseException:
+        except BaseException:  # an interrupt too: nobody else could remove it
             self.close()
             raise
         self.environment = variables(told)

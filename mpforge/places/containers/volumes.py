@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mpforge.errors import StepFailed
 from mpforge.places.containers.connection import ContainerRuntime, speaking
-from mpforge.places.containers.container import Container
+from mpforge.places.containers.container import Container, Mount
 from mpforge.store.locks import alone
 
 _TOOL, _FILLED = "mpforge.tool", "mpforge.filled"
@@ -39,13 +39,10 @@ def provide(
         with speaking(f"make the volume {volume}"):
             runtime.client.api.create_volume(volume, labels={_TOOL: name})
         try:
-            mount, title = {place: volume}, str(lock)
-            with (
-                filling,
-                Container(runtime, image, volumes=mount, writable=True, title=title) as at,
-            ):
+            mount = Mount(volume, place, writable=True)
+            with filling, Container(runtime, image, mounts=[mount], title=str(lock)) as at:
                 at.put(tree, place)
-        except BaseException:
+        except BaseException:  # an interrupt too: a volume without its mark is never used
             with contextlib.suppress(StepFailed), speaking(f"remove the volume {volume}"):
                 runtime.client.api.remove_volume(volume, force=True)
             raise
