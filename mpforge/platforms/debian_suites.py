@@ -7,6 +7,7 @@ Source: the archive's Packages files of 2026-11-30.
 
 import csv
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,15 @@ _TABLE = Path(__file__).with_name("debian-suites.csv")
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite: its Pythons, its architectures, and the libraries of a Python that only it calls so."""
+    """A suite: its Pythons, its architectures, and the libraries of a Python that only it calls so.
+
+    ``musl`` are the architectures of its musl, if that reads packed relocations (1.2.4).
+    """
 
     name: str
     pythons: tuple[str, ...]
     architectures: tuple[str, ...]
+    musl: tuple[str, ...]
     libraries: tuple[str, ...]
 
 
@@ -32,6 +37,7 @@ def suites() -> tuple[Suite, ...]:
                 row["suite"],
                 tuple(row["pythons"].split()),
                 tuple(row["architectures"].split()),
+                tuple(row["musl"].split()),
                 tuple(row["libraries"].split()),
             )
             for row in csv.DictReader(file)
@@ -43,8 +49,21 @@ def with_architecture(architecture: str, release: tuple[str, str]) -> str:
 
     ``release`` is (id, codename). A suite that is not in the table is taken to have every architecture.
     """
+    return _first({suite.name: suite.architectures for suite in suites()}, architecture, release)
+
+
+def with_musl(architecture: str, release: tuple[str, str]) -> str:
+    """Return the same, of suites whose musl reads packed relocations.
+
+    GCC's libraries in the index's musllinux wheels (numpy's, rapidfuzz's) have them.
+    """
+    return _first({suite.name: suite.musl for suite in suites()}, architecture, release)
+
+
+def _first(
+    known: Mapping[str, tuple[str, ...]], architecture: str, release: tuple[str, str]
+) -> str:
     name, own = release
-    known = {suite.name: suite.architectures for suite in suites()}
     if name != "debian" or architecture in known.get(own, (architecture,)):
         return own
     return next((suite for suite, found in known.items() if architecture in found), own)

@@ -104,13 +104,19 @@ def test_debian_gives_the_pythons_that_its_suites_have_for_the_architecture(
 
 
 @pytest.mark.parametrize(
-    ("target", "suite"),
-    [("aarch64_musl", "bookworm"), ("riscv64_musl", "trixie"), ("loongarch64_musl", "forky")],
+    ("target", "host", "suite"),
+    [
+        ("aarch64_musl", "bookworm", "trixie"),
+        ("s390x_musl", "bookworm", "trixie"),
+        ("loongarch64_musl", "bookworm", "forky"),
+        ("aarch64_musl", "forky", "forky"),
+        ("aarch64_musl", "sid", "sid"),
+    ],
 )
-def test_a_c_library_is_of_the_host_s_suite_or_the_first_that_has_the_architecture(
-    target: str, suite: str
+def test_musl_is_of_the_host_s_suite_or_the_first_whose_musl_reads_packed_relocations(
+    target: str, host: str, suite: str
 ) -> None:
-    request = target_libraries.runtime_request(well_known()[target], host=DEBIAN)
+    request = target_libraries.runtime_request(well_known()[target], host=("debian", host))
     assert request is not None
     assert (request.suite, request.names) == (suite, ("musl",))
 

@@ -23,13 +23,15 @@ def runtime_request(
 ) -> DistroRequest | None:
     """Return the packages of a target's C libraries; ``None`` if the host's distribution has none.
 
-    They are of the host's suite, if that is built for it. ``host`` replaces ``apt.host_distribution()``.
+    They are of the host's suite, if that has them. ``host`` replaces ``apt.host_distribution()``.
     """
     host = host or apt.host_distribution()
     if host is None or platform.debian_arch is None:
         return None
-    suite = debian_suites.with_architecture(platform.debian_arch, host)
-    names = _MUSL_RUNTIME if platform.libc is MUSL else RUNTIME
+    is_musl = platform.libc is MUSL
+    suite_with = debian_suites.with_musl if is_musl else debian_suites.with_architecture
+    names = _MUSL_RUNTIME if is_musl else RUNTIME
+    suite = suite_with(platform.debian_arch, host)
     return DistroRequest(host[0], suite, platform.debian_arch, tuple(sorted(names)))
 
 
