@@ -19,6 +19,7 @@ from mpforge.obtain import emulators
 from mpforge.obtain.emulators import Emulator
 from mpforge.obtain.pins import Pins
 from mpforge.obtain.pythons import providers, target_libraries
+from mpforge.obtain.pythons.source_python import COST, SourcePython
 from mpforge.obtain.pythons.target_python import Supplies, TargetPython, Wanted
 from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.plan.places import Machine
@@ -239,11 +240,11 @@ class Machines:
         return tuple(self._pins.distribution(request) for request in requests)
 
     def _telling(
-        self, what: str, platform: Platform, pins: tuple[DistroPin, ...], how: str = "fetched"
+        self, what: str, platform: Platform, pins: tuple[DistroPin, ...], how: str = "fetched once"
     ) -> ToolStore:
         """Return the tool store, which reports what is fetched or built."""
         amount = sum(package.size for pin in pins for package in pin.packages) / 1_000_000
-        how_much = f" ({amount:.0f} MB, {how} once)" if amount else ""
+        how_much = f" ({amount:.0f} MB, {how})" if amount else ""
         text = f"the {what} of {platform.name}{how_much}"
         return self._toolbox.store.telling(lambda: self._toolbox.reporter.working(text))
 
@@ -251,7 +252,8 @@ class Machines:
         """Return a target's Python; it is fetched if need be."""
         pins = self._python_pins(wanted)
         provider = providers.choose(wanted)
-        how = "fetched and compiled" if provider.name == "source" else "fetched"
+        by_source = provider.name == SourcePython.name
+        how = f"fetched and compiled once, {COST}" if by_source else "fetched once"
         host = self._toolbox.python_if_here(wanted.python)
         supplies = Supplies(
             pins,

@@ -1,7 +1,7 @@
 """Cross-compile a CPython that tests can run, with the libraries of recipes for its standard modules.
 
-Its configure script and makefile are used as they are. Modules that need more libraries (ssl, readline,
-curses, dbm) say so when they are imported. Knows nothing of where the sources come from.
+Its configure script and makefile are used as they are. Modules that need more libraries (readline, curses,
+dbm) say so when they are imported. Knows nothing of where the sources come from.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mpforge.obtain.pythons.build_log import BuildLog, machine_that_builds
 
-RECIPE = "3"
+RECIPE = "4"
 """The version of this recipe, for keys: another one makes another Python."""
 
 # Tests wait for it less than for its compilation; zig takes a date in the code (getbuildinfo.c) for an error.
@@ -48,7 +48,6 @@ _ABSENT = {
     "_curses_panel": "ncurses",
     "_dbm": "ndbm",
     "_gdbm": "gdbm",
-    "_ssl": "OpenSSL",
     "_tkinter": "Tk",
     "readline": "readline",
 }
@@ -111,7 +110,12 @@ def _configure(log: BuildLog, source: Path, kind: Kind, libraries: Path, cc: str
     folder.mkdir()
     here = machine_that_builds(kind.triple)
     words = [f"--host={kind.triple}", f"--build={here}", f"--with-build-python={kind.python}"]
-    words += [*_OPTIONS, *_ANSWERS, *(("--disable-gil",) if kind.threaded else ())]
+    words += [
+        f"--with-openssl={libraries}",
+        *_OPTIONS,
+        *_ANSWERS,
+        *(("--disable-gil",) if kind.threaded else ()),
+    ]
     log.run("../configure", "-q", *words, cwd=folder, **variables)
     if _is_by_setup_py(source):
         setup = folder / "Modules" / "Setup.stdlib"

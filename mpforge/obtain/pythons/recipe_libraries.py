@@ -32,7 +32,7 @@ class Source:
     commands: tuple[CommandLine, ...]
 
 
-NAMES = ("bzip2", "libffi", "sqlite", "xz", "zlib")
+NAMES = ("bzip2", "libffi", "openssl", "sqlite", "xz", "zlib")
 """The recipes, in the order in which they are built."""
 
 _DEST = Placeholder("dest_dir")
@@ -56,6 +56,16 @@ _SQLITE_SOURCE = Source(
 )
 # Tests wait for them less than for their compilation.
 _FLAGS = "-O1 -fPIC -w"
+_OPENSSL = "openssl"
+# Of 1,000 files, which would take 250 CPU seconds: so they take 90. Its ciphers are assembly in any case.
+# Without optimization zig would add its checks for undefined behaviour.
+_OPENSSL_FLAGS = "-O0 -g0 -fno-sanitize=undefined -fPIC -w"
+# What neither TLS nor hashlib needs.
+_OPENSSL_WITHOUT = (
+    "no-aria no-argon2 no-async no-bf no-camellia no-cast no-cmp no-cms no-comp no-ct no-dtls no-ec2m"
+    " no-gost no-http no-idea no-md4 no-mdc2 no-ml-dsa no-ml-kem no-module no-ocb no-ocsp no-quic no-rc2"
+    " no-rc4 no-rfc3779 no-seed no-siphash no-siv no-slh-dsa no-sm2 no-sm4 no-srp no-srtp no-ts no-whirlpool"
+)
 _WORK = ".work"
 
 
@@ -69,7 +79,8 @@ def provide(platform: Platform, compilers: CrossCompilers, store: ToolStore) -> 
 
     Raises ``NoTargetPython`` with the end of the log, and the errors of ``source_archives.fetch``.
     """
-    facts = sorted({**parts(), **compilers.parts(), "flags": _FLAGS}.items())
+    flags = f"{_FLAGS}, {_OPENSSL_FLAGS} {_OPENSSL_WITHOUT}"
+    facts = sorted({**parts(), **compilers.parts(), "flags": flags}.items())
     text = "\n".join(f"{name} {value}" for name, value in (("target", platform.name), *facts))
     return store.obtain(
         name=f"libraries-{platform.name}",
@@ -84,8 +95,7 @@ def _make(platform: Platform, compilers: CrossCompilers, tree: Path) -> None:
     for folder in (work, tree / "include", tree / "lib"):
         folder.mkdir()
     # They are C alone; to look whether C++ works, zig would make its C++ library first.
-    own = {"CFLAGS": _FLAGS, "CXX": "no"}
-    log = BuildLog({**compilers.environment(work), **own}, work)
+    log = BuildLog({**compilers.environment(work), "CXX": "no"}, work)
     here = machine_that_builds(platform.gnu_triple)
     known = {
         "triple": platform.gnu_triple,
@@ -102,7 +112,8 @@ def _make(platform: Platform, compilers: CrossCompilers, tree: Path) -> None:
         archives.unpack(archive, place)
         (unpacked,) = place.iterdir()
         for line in wanted.commands:
-            log.run(*_argv(line, known), cwd=unpacked)
+            flags = _OPENSSL_FLAGS if name == _OPENSSL else _FLAGS
+            log.run(*_argv(line, known), cwd=unpacked, CFLAGS=flags)
     shutil.rmtree(work)
     for folder in tree.iterdir():
         if folder.name not in ("include", "lib"):
@@ -118,6 +129,9 @@ def source(name: str, here: str) -> Source:
     lines = build_systems.library_commands(options, shared=False, cross=True, here=here)
     if archive is None:
         raise AssertionError(f"{name} has no source")
+    if name == _OPENSSL and isinstance(lines[0], ShellLine):
+        configure = ShellLine((*lines[0].text, f" {_OPENSSL_WITHOUT}"))
+        lines = (configure, *lines[1:])
     return Source(archive.url, archive.sha256 or "", lines)
 
 

@@ -29,7 +29,11 @@ from mpforge.platforms.python_words import PythonWord
 
 # Those that were built so; others are uv's.
 _PYTHONS = {MUSL: ("cp311", "cp313", "cp313t"), GLIBC: ("cp313t",)}
+_PROGRAMS = ("make", "perl")  # OpenSSL's configuration is in Perl
 _WORK = ".work"
+
+COST = "in about 5 CPU minutes"
+"""How long the build of the libraries and a Python takes."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +114,14 @@ class SourcePython:
     name = "source"
 
     def lack(self, wanted: Wanted) -> str | None:
-        """Return that others have it, or what is missing of sources, C library and make."""
+        """Return that others have it, or what is missing of sources, C library and programs."""
         found = _offer(wanted)
         return found if isinstance(found, str) else None
 
     def origin(self, wanted: Wanted) -> str:
-        """Return the suite of its sources."""
+        """Return the suite of its sources, and what the build costs."""
         sources = _requests(wanted)[0]
-        return f"built from the sources of {sources.distribution} {sources.suite}"
+        return f"built once from the sources of {sources.distribution} {sources.suite}, {COST}"
 
     def requests(self, wanted: Wanted) -> tuple[DistroRequest, ...]:
         """Return the requests for the sources, the C library, and the CPython that runs the build."""
@@ -183,8 +187,9 @@ def offer(wanted: Wanted) -> SourceRequests | str:
         own = distribution_python.packages(Wanted(_host(), f"cp3{word.minor}", release))
     except NoTargetPython as error:
         return f"it must be built by a CPython of its own version on this host, but {error.why}"
-    if shutil.which("make") is None:
-        return "this host has no make to build it with"
+    missing = [program for program in _PROGRAMS if shutil.which(program) is None]
+    if missing:
+        return f"this host has no {' and no '.join(missing)} to build it with"
     runtime = target_libraries.runtime_request(wanted.platform, host=release)
     if runtime is None:
         return f"Debian has no C library of {wanted.platform.name}"
