@@ -2,15 +2,16 @@
 
     python scripts/make_symbols.py cpython LIBPYTHON… [HEADERS…]
     python scripts/make_symbols.py glibc ABILISTS
-    python scripts/make_symbols.py musl SERIES LIBRARY…
+    python scripts/make_symbols.py musl VERSION=LIBRARY…
     python scripts/make_symbols.py stable-abi
 
 LIBPYTHON are shared libraries of CPython, of one or more patch releases for each minor version, as
 `libpython3.13.so.1.0`. HEADERS are their directories of headers, as `include/python3.13`: what is declared
 there for Py_GIL_DISABLED is added to the names of the free-threaded version, which few distributions have.
 ABILISTS is the file of zig (lib/libc/glibc/abilists), from the abilists of glibc's own sources. LIBRARY are
-the libc.so of the first release of a series (1.2: v1.2.0) on several machines, made from musl's sources by
-its own configure with --disable-static and `make lib/libc.so`. The stable ABI is that of the package
+libc.so of musl's releases, VERSION the first that has what is in none before: those of the first release of
+a series (1.2) on several machines, then one for each later release (1.2.1), made from musl's sources by its
+own configure with --disable-static and `make lib/libc.so`. The stable ABI is that of the package
 abi3info, which is made from CPython's Misc/stable_abi.toml.
 """
 
@@ -38,7 +39,7 @@ def main() -> None:
     if kind == "cpython":
         lines = cpython(map(Path, paths))
     elif kind == "musl":
-        lines = musl(paths[0], map(Path, paths[1:]))
+        lines = musl(paths)
     else:
         lines = glibc(Path(paths[0]).read_bytes()) if kind == "glibc" else stable_abi()
     text = "".join(f"{line}\n" for line in lines)
@@ -162,10 +163,15 @@ def glibc(data: bytes) -> list[str]:
 # --- musl -----------------------------------------------------------------------------------------
 
 
-def musl(series: str, paths: Iterable[Path]) -> list[str]:
-    """A line with the names that a series has since its first release, on any of the machines."""
-    names: set[str] = set().union(*(elf.read(path).exported for path in paths))
-    return [f"{series}: {' '.join(sorted(names))}"]
+def musl(releases: Iterable[str]) -> list[str]:
+    """A line for each version, with the names that a library of it has and none of an older one."""
+    names: dict[str, set[str]] = {}
+    for release in releases:
+        version, _, path = release.partition("=")
+        older = [found for other, found in names.items() if other != version]
+        names.setdefault(version, set()).update(elf.read(Path(path)).exported)
+        names[version].difference_update(*older)
+    return [f"{version}: {' '.join(sorted(found))}" for version, found in names.items() if found]
 
 
 # --- the stable ABI -------------------------------------------------------------------------------

@@ -39,9 +39,6 @@ _NEWER_CPU = (
     "functions that the program selects at run time (__builtin_cpu_supports, getauxval). If the program "
     "selects whole files in another way, name them in `allow-newer-cpu` in [build]"
 )
-_ALLOW = (
-    'set `allow-undefined = ["{name}"]` in [build] if the program that loads the file defines it'
-)
 _USE_COMPILERS = "let the build compile by the variables CC and CXX, which are for the target"
 _LINK = "make the link relative (ln -sr) and declare what it leads to in outputs, or copy the file"
 _SHOWN = 12
@@ -184,7 +181,7 @@ def _refuse_undefined(what: str, facts: Mapping[str, Binary], there: Surrounding
     lacking = list(undefined(facts, there))
     if lacking:
         names = {symbol for symbol, _ in lacking}
-        hint = f"{remedy(names)}; or {_ALLOW.format(name=min(names))}"
+        hint = remedy(names, there.promise.system.name)
         _reject(UndefinedSymbol, f"{what} has undefined symbols", [why for _, why in lacking], hint)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from mpforge.artifacts.binary_format import Binary, Promise
-from mpforge.platforms.policies import oldest_libc_symbols
+from mpforge.platforms.policies import is_musl, libc_of, newer_libc, oldest_libc_symbols
 from mpforge.platforms.symbols import cpython_exports, may_be_of
 
 _OF_PYTHON = re.compile(r"_?Py")
@@ -42,6 +42,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     ),
     (r"_?Py", "this Python does not export it: it may be private, or belong to another version"),
 )
+_ALLOW = 'set `allow-undefined = ["{name}"]` in [build] if {condition}'
 _FORGOTTEN = "add the source file that defines it to the extension's sources, or link the library that has it"
 
 
@@ -66,13 +67,32 @@ class Surroundings:
         return bool(_OF_PYTHON.match(symbol)) if exports is None else symbol in exports
 
 
-def remedy(symbols: AbstractSet[str]) -> str:
+def remedy(symbols: AbstractSet[str], policy: str) -> str:
     """Return the advice about undefined symbols, by the first one whose cause is known."""
     for symbol in sorted(symbols):
-        for pattern, words in _REMEDIES:
-            if re.match(pattern, symbol):
-                return f"{symbol}: {words}"
-    return _FORGOTTEN
+        if since := newer_libc(symbol, policy):
+            return _of_newer_libc(symbol, since, policy)
+    words = (_known_cause(symbol) for symbol in sorted(symbols))
+    advice = next(filter(None, words), _FORGOTTEN)
+    allow = _ALLOW.format(name=min(symbols), condition="the program that loads the file defines it")
+    return f"{advice}; or {allow}"
+
+
+def _of_newer_libc(symbol: str, since: tuple[int, ...], policy: str) -> str:
+    libc, version = libc_of(policy), ".".join(map(str, since))
+    advice = (
+        f"turn off the feature that uses {symbol}, by a macro or an option of the project's build"
+    )
+    condition = f"all your users have {libc.name} {version} or newer"
+    if is_musl(policy):
+        allow = _ALLOW.format(name=symbol, condition=condition)
+        return f"{advice}; or, because no policy promises {libc.name} {version}, {allow}"
+    return f'{advice}; or set `policy = "{libc.policy}_{since[0]}_{since[1]}"` in [build] if {condition}'
+
+
+def _known_cause(symbol: str) -> str | None:
+    causes = (words for pattern, words in _REMEDIES if re.match(pattern, symbol))
+    return next((f"{symbol}: {words}" for words in causes), None)
 
 
 def undefined(files: Mapping[str, Binary], there: Surroundings) -> Iterator[tuple[str, str]]:
@@ -97,8 +117,16 @@ def undefined(files: Mapping[str, Binary], there: Surroundings) -> Iterator[tupl
                     why = f"{wanted.library} does not export it"
                     yield symbol.name, f"{name}: undefined symbol {symbol.name}: {why}"
             elif not anything and not shipped.has(symbol.name, file, loaded, needed):
-                why = "no library that it needs defines it"
+                why = _lacking(symbol.name, there.promise.system.name)
                 yield symbol.name, f"{name}: undefined symbol {symbol.name}: {why}"
+
+
+def _lacking(symbol: str, policy: str) -> str:
+    since = newer_libc(symbol, policy)
+    if since is None:
+        return "no library that it needs defines it"
+    version = ".".join(map(str, since))
+    return f"{libc_of(policy).name} has it since {version}, {policy} promises an older one"
 
 
 class _Shipped:

@@ -9,8 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from mpforge.platforms import LEGACY, MUSL, Platform, legacy_name, policy_version, well_known
-from mpforge.platforms.symbols import glibc_symbols, musl_symbols
+from mpforge.platforms import (
+    GLIBC,
+    LEGACY,
+    MUSL,
+    Libc,
+    Platform,
+    legacy_name,
+    policy_version,
+    well_known,
+)
+from mpforge.platforms.symbols import first_versions, glibc_symbols, musl_symbols
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,18 @@ def oldest_libc_symbols(policy: str) -> frozenset[str]:
     """Return the symbols of the oldest C library that a policy promises."""
     version = policy_version(policy)
     return musl_symbols(version) if is_musl(policy) else glibc_symbols(version)
+
+
+def libc_of(policy: str) -> Libc:
+    """Return the C library of a policy."""
+    return MUSL if is_musl(policy) else GLIBC
+
+
+def newer_libc(symbol: str, policy: str) -> tuple[int, ...] | None:
+    """Return since which version the C library has a symbol that the policy's oldest one lacks, if known."""
+    if symbol in oldest_libc_symbols(policy):
+        return None
+    return first_versions(libc_of(policy).name).get(symbol)
 
 
 MUSL_ITSELF = "libc.so"

@@ -60,7 +60,13 @@ def musl_symbols(version: tuple[int, int]) -> frozenset[str]:
 
 
 @functools.cache
-def stable_abi() -> Mapping[str, tuple[int, int]]:
+def first_versions(libc: str) -> Mapping[str, tuple[int, ...]]:
+    """Map the symbols of ``glibc`` or ``musl`` to the first version that has them."""
+    return {name: since for since, names in _by_version(f"{libc}.txt") for name in names}
+
+
+@functools.cache
+def stable_abi() -> Mapping[str, tuple[int, ...]]:
     """Map the symbols of Python's stable ABI to the first version that has them."""
     return {name: since for since, names in _by_version("stable-abi.txt") for name in names}
 
@@ -71,12 +77,11 @@ def may_be_of(library: str, symbol: str) -> bool:
     return prefixes is not None and re.match(prefixes, symbol) is not None
 
 
-def _by_version(name: str) -> Iterator[tuple[tuple[int, int], list[str]]]:
+def _by_version(name: str) -> Iterator[tuple[tuple[int, ...], list[str]]]:
     """Yield the first version that has some symbols, and their names, for each line of a table."""
     for line in _lines(name):
         since, _, names = line.partition(": ")
-        major, _, minor = since.partition(".")
-        yield (int(major), int(minor)), names.split()
+        yield tuple(map(int, since.split("."))), names.split()
 
 
 def _lines(name: str) -> list[str]:

@@ -247,6 +247,17 @@ def test_a_musl_wheel_may_use_what_the_first_musl_of_its_series_has(tmp_path: Pa
         assert f"undefined symbol {symbol}" in told
 
 
+def test_a_symbol_of_a_newer_libc_is_told_with_its_version_and_what_to_do(tmp_path: Path) -> None:
+    told = musl_proved(tmp_path, "qsort_r", "helper_of_mine") or ""
+    assert "qsort_r: musl has it since 1.2.3, musllinux_1_2 promises an older one" in told
+    assert "helper_of_mine: no library that it needs defines it" in told
+    assert "turn off the feature that uses qsort_r" in told
+    assert 'no policy promises musl 1.2.3, set `allow-undefined = ["qsort_r"]`' in told
+    told = proved(tmp_path / "glibc", {f"it.{SUFFIX}": module("strlcpy")}) or ""
+    assert "strlcpy: glibc has it since 2.38, manylinux_2_17 promises an older one" in told
+    assert 'set `policy = "manylinux_2_38"` in [build]' in told
+
+
 @pytest.mark.parametrize(
     ("needed", "reason"),
     [
