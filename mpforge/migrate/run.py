@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from mpforge.migrate.cibuildwheel.options import Setting
 from mpforge.migrate.cibuildwheel.versions import NEWEST, Version
 
+SELECTED_BY = ("only", "CIBW_ONLY", "CIBW_BUILD")
+"""The input and variables by which a matrix hands wheels to its jobs."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -27,6 +30,16 @@ class Run:
     lists: bool = False
     publishes: bool = False
     unresolved: tuple[Setting, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """Return the CI file that calls it; empty without one."""
+        return self.where.rpartition(":")[0]
+
+    @property
+    def selected_late(self) -> bool:
+        """True if only the job knows which wheels it builds."""
+        return any(setting.name in SELECTED_BY for setting in self.unresolved)
 
     def text(self, name: str) -> str:
         """Return an input's text, empty if it is not given."""

@@ -21,7 +21,7 @@ from mpforge.migrate.cibuildwheel.translate import translate
 from mpforge.migrate.cibuildwheel.versions import LAST_WITH, NEWEST, Version, default_policy
 from mpforge.migrate.factor import Leaves, Pair, leaves_of
 from mpforge.migrate.files import ProjectFiles
-from mpforge.migrate.run import Run
+from mpforge.migrate.run import SELECTED_BY, Run
 from mpforge.platforms import python_words
 
 SELECTING = frozenset({"archs", "build", "skip", "enable", "free-threaded-support"})
@@ -75,14 +75,19 @@ def collect(
     """
     wheels = Wheels()
     every: list[_Run] = []
-    for found in sorted(_those_that_build(runs), key=lambda run: not run.publishes):
-        options = Options(tables.get(found.text("config-file"), Table()), found.variables)
-        run = found if found.version_known else replace(found, version=_assumed(options))
+    pairs = sorted(_selecting_and_building(runs), key=lambda pair: not pair[1].publishes)
+    for selecting, building in pairs:
+        run, options = _with_options(selecting, tables)
         wheels.runs.append((run, machines_of(options, _invocation(run))))
         _account_selection(run, options, account)
         build = options.value("build")
         wheels.named |= bool(run.text("only") or (build and build.content not in ([], ["*"])))
         selected = select(options, _invocation(run), requires_python)
+        if building is not selecting:
+            run, options = _with_options(building, tables)
+            late = [setting for setting in run.unresolved if setting.name in SELECTED_BY]
+            account.add(late, "translated", "project.python")
+            _account_run(replace(run, unresolved=tuple(set(run.unresolved) - set(late))), account)
         one = _Run(run, options, files, account)
         for wheel in selected:
             _add(wheels, wheel, one)
@@ -121,17 +126,24 @@ def _invocation(run: Run) -> Invocation:
     )
 
 
-def _those_that_build(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs that build; those that print identifiers stand for jobs whose matrix they make."""
+def _with_options(run: Run, tables: Mapping[str, Table]) -> tuple[Run, Options]:
+    """Return a run with the version that it is assumed to have, and its options."""
+    options = Options(tables.get(run.text("config-file"), Table()), run.variables)
+    return run if run.version_known else replace(run, version=_assumed(options)), options
+
+
+def _selecting_and_building(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
+    """Return the runs that build, each after the run that selects its wheels, mostly itself.
+
+    A run that prints identifiers selects for those whose matrix it makes: of its own file, if there are any.
+    """
     lists = [run for run in runs if run.lists]
     builds = [run for run in runs if not run.lists]
-    if not lists:
-        return builds
-    return [*lists, *(run for run in builds if not _is_matrix_of_a_list(run))]
-
-
-def _is_matrix_of_a_list(run: Run) -> bool:
-    return any(setting.name == "only" for setting in run.unresolved)
+    if not lists or not builds:
+        return [(run, run) for run in runs]
+    late = [run for run in builds if run.selected_late]
+    pairs = [(one, run) for one in lists for run in [r for r in late if r.file == one.file] or late]
+    return [*pairs, *((run, run) for run in builds if run not in late)]
 
 
 def _add(wheels: Wheels, wheel: Wheel, run: "_Run") -> None:
@@ -168,6 +180,10 @@ def _account_selection(run: Run, options: Options, account: Account) -> None:
             account.translated(value.settings, key)
             for word in unknown_words(name, value.content):
                 account.add(value.settings, "refused", f"cibuildwheel has no `{word}` for {name}")
+    _account_run(run, account)
+
+
+def _account_run(run: Run, account: Account) -> None:
     for name, setting in run.inputs.items():
         if name in _INPUTS and run.text(name):
             account.translated([setting], _INPUTS[name])

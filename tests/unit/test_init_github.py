@@ -149,6 +149,33 @@ def test_only_builds_one_wheel_and_may_come_from_a_list_that_another_job_prints(
     assert initial.wheels.matrix == {"x86_64": ["cp312"], "aarch64": ["cp312"]}
 
 
+@pytest.mark.parametrize("selects", ["with:\n  only", "env:\n  CIBW_BUILD"])
+def test_wheels_of_a_printed_list_have_the_options_of_the_job_that_builds_them(
+    selects: str,
+) -> None:
+    lists = "run: cibuildwheel --print-build-identifiers --platform linux --archs s390x"
+    build = f"uses: pypa/cibuildwheel@v3.1.4\n{selects}: ${{{{ matrix.only }}}}"
+    text = (
+        f"on: push\njobs:\n  list:\n    runs-on: ubuntu-latest\n    steps:\n    - {lists}\n"
+        "      env:\n        CIBW_BUILD: cp312-many*\n"
+        "  build:\n    strategy:\n      matrix:\n        include: ${{ fromJSON(needs.list.outputs.x) }}\n"
+        "    env:\n      CIBW_ENVIRONMENT: A=1\n      CIBW_TEST_COMMAND: run-tests\n"
+        "    runs-on: ${{ matrix.os }}\n    steps:\n    - " + build.replace("\n", "\n      ") + "\n"
+    )
+    initial = written(files={WORKFLOW: text})
+    assert initial.wheels.matrix == {"s390x": ["cp312"]}
+    spec = tomllib.loads(initial.text)
+    assert spec["build"]["environment"]["A"] == "1"
+    assert spec["test"]["command"] == ["run-tests"]
+    assert not any("refused" in line for line in outcomes(initial))
+
+
+def test_identifiers_that_are_only_printed_build_nothing() -> None:
+    prints = "run: cibuildwheel --print-build-identifiers"
+    initial = in_workflow(job(prints, f"{ACTION}\nenv:\n  CIBW_BUILD: cp312-many*"))
+    assert initial.wheels.matrix == {"x86_64": ["cp312"]}
+
+
 @pytest.mark.parametrize(
     "script",
     [
@@ -157,6 +184,7 @@ def test_only_builds_one_wheel_and_may_come_from_a_list_that_another_job_prints(
         "uvx cibuildwheel@3.1.4 --platform linux \\\n  --archs=s390x",
         "pip install cibuildwheel==3.1.4\nexport CIBW_ARCHS=s390x\ncibuildwheel",
         "pip install cibuildwheel==3.1.4\nCIBW_ARCHS='s390x' cibuildwheel --output-dir x",
+        "pip install cibuildwheel==3.1.4\nX=1\nCIBW_BUILD='*' CIBW_ARCHS=s390x cibuildwheel",
     ],
 )
 def test_scripts_that_call_cibuildwheel_are_read(script: str) -> None:
@@ -165,6 +193,16 @@ def test_scripts_that_call_cibuildwheel_are_read(script: str) -> None:
         job(step), pyproject=table('skip = "*-musl*"', PROJECT.replace("3.9", "3.13"))
     )
     assert initial.wheels.matrix == {"s390x": ["cp313", "cp314", "cp314t"]}
+
+
+def test_a_variable_of_a_call_that_only_a_shell_knows_is_refused_once_with_its_line() -> None:
+    step = 'run: |\n  export CIBW_ARCHS=s390x\n  CIBW_TEST_REQUIRES="pytest $X" cibuildwheel'
+    initial = in_workflow(job(step))
+    (refused,) = [e for e in initial.account.entries() if e.outcome == "refused"]
+    assert (refused.setting.name, refused.setting.line) == ("CIBW_TEST_REQUIRES", 10)
+    assert [
+        e.setting.line for e in initial.account.entries() if e.setting.name == "CIBW_ARCHS"
+    ] == [9]
 
 
 def test_variables_that_a_script_hands_to_later_steps_are_read() -> None:

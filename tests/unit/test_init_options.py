@@ -340,8 +340,18 @@ def test_before_all_is_left_out_where_no_image_builds() -> None:
     initial, _ = with_scripts('before-all = "ci/deps.sh"\nbuild = "pp311-*"\nenable = "pypy"')
     assert "hybrid" not in initial.text
     assert any("where mpforge builds no PyPy" in line for line in outcomes(initial))
-    _, build = with_scripts('before-all = "curl https://sh.rustup.rs | sh -s -- -y"')
+    initial, build = with_scripts('before-all = "yum install -y zlib-devel && ci/deps.sh"', rust)
+    assert (build["libraries"], "strategy" in build) == (["zlib"], False)
+
+
+def test_commands_that_install_rust_are_left_out_and_others_stay() -> None:
+    get = "curl https://sh.rustup.rs -sSf | sh -s -- -y"
+    _, build = with_scripts(f'before-all = "{get}"')
     assert "before-all" not in build
+    _, build = with_scripts(f'before-all = "{get} && . ~/.cargo/env; yum install -y zlib-devel"')
+    assert (build["libraries"], "before-all" in build) == (["zlib"], False)
+    _, build = with_scripts(f'before-all = "{get} && ci/deps.sh"')
+    assert build["before-all"] == ["export CIBUILDWHEEL=1 && ci/deps.sh"]
 
 
 def test_a_path_that_a_job_makes_or_that_is_outside_of_the_project_is_refused() -> None:

@@ -9,7 +9,7 @@ from mpforge.migrate.ci.expressions import HOLE
 from mpforge.migrate.cibuildwheel.versions import Version, parse_version
 
 _CALL = re.compile(
-    r"(?:^|[\s;&|({`])(?P<variables>(?:CIBW_\w+=(?:\"[^\"]*\"|'[^']*'|\S*)\s+)*)"
+    r"(?:^|[\s;&|({`])(?P<variables>(?:CIBW_\w+=(?:\"[^\"]*\"|'[^']*'|\S*)[ \t]+)*)"
     r"(?:(?:python[\d.]*|py|\S*/python[\d.]*|\$\{?\w+\}?|uv\s+run)\s+(?:-\S+\s+)*-m\s+|pipx\s+run\s+(?:--spec\s+\S+\s+)?|uvx\s+(?:--from\s+\S+\s+)?)?"
     r"cibuildwheel(?:\[\w+\])?(?:(?:==|@)[\w.]+)?(?P<arguments>(?:[ \t]+[^\n;&|)}]*)?)(?=[\n;&|)}`]|$)"
 )
@@ -31,22 +31,21 @@ _EXPORT = re.compile(
     r"^[ \t]*(?:export\s+)?(?P<name>CIBW_\w+)=(?P<text>\"[^\"]*\"|'[^']*'|[^\s;&|]*)[ \t]*$",
     re.MULTILINE,
 )
+_ASSIGNMENT = re.compile(r"(CIBW_\w+)=(\"[^\"]*\"|'[^']*'|\S*)")
 _FLAGS = ("--print-build-identifiers", "--allow-empty", "--debug-traceback", "--clean-cache")
 _OPTIONS = ("--platform", "--archs", "--only", "--config-file", "--output-dir", "--enable")
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call: its arguments by name (``package-dir``, ``archs`` …), and variables set for it alone."""
+    """One call: its arguments by name (``package-dir``, ``archs`` …), and variables set for it alone.
+
+    A variable is None if its text is not known.
+    """
 
     line: int
     arguments: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def lists(self) -> bool:
-        """True if it only prints identifiers."""
-        return "print-build-identifiers" in self.arguments
+    variables: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def calls(script: str) -> Iterator[Call]:
@@ -58,14 +57,16 @@ def calls(script: str) -> Iterator[Call]:
         if _INSTALLS.search(before) or "#" in before.split("cibuildwheel")[0]:
             continue
         line = script.count("\n", 0, match.start("arguments"))
-        yield Call(line, _arguments(match["arguments"]), dict(_pairs(match["variables"])))
+        variables = {m[1]: _literal(m[2]) for m in _ASSIGNMENT.finditer(match["variables"])}
+        yield Call(line, _arguments(match["arguments"]), variables)
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    for word in _split(text):
-        name, equals, value = word.partition("=")
-        if equals:
-            yield name, value
+def _literal(word: str) -> str | None:
+    """Return the text that a shell makes of a word; None if it expands something, or has a hole."""
+    unquoted = re.sub(r"'[^'\x00]*'", "", word) if '"' not in word else word
+    if re.search(r"[$`\x00]", unquoted):
+        return None
+    return "".join(_split(word)[:1])
 
 
 def _split(text: str) -> list[str]:
@@ -108,10 +109,8 @@ def exported(script: str) -> Iterator[tuple[str, str | None, int]]:
     """Yield the variables that a script sets by ``NAME=text`` or ``export``: as ``assigned``."""
     choice = re.search(r"\b(?:if|case|for|while)\b", script) is not None
     for match in _EXPORT.finditer(script):
-        words = _split(match["text"])
-        text = words[0] if words else ""
-        known = not choice and not re.search(r"[$`\x00]", match["text"])
-        yield match["name"], text if known else None, script.count("\n", 0, match.start("name"))
+        text = None if choice else _literal(match["text"])
+        yield match["name"], text, script.count("\n", 0, match.start("name"))
 
 
 def written_whole(script: str) -> str | None:

@@ -74,7 +74,9 @@ def _read(document: Document, job: _Job, variables: dict[str, Setting], found: F
                 for name, value in call.arguments.items()
             }
             special = {
-                name: Setting(name, value, document.path, line + call.line)
+                name: Setting(
+                    name, UNKNOWN if value is None else value, document.path, line + call.line
+                )
                 for name, value in call.variables.items()
             }
             known = {**inside, **special}

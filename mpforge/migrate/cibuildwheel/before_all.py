@@ -8,28 +8,51 @@ from mpforge.migrate.cibuildwheel.packages import installs, packages, without_in
 from mpforge.migrate.cibuildwheel.syntax import quoted
 from mpforge.migrate.cibuildwheel.translation import Translation
 
-_RUST = re.compile(r"sh\.rustup\.rs|\brustup\b")
+_RUST = re.compile(r"sh\.rustup\.rs|\brustup\b|\.cargo/(?:env|bin)\b")
+_SEPARATOR = re.compile(r"(\s*(?:&&|;|\n)\s*)")
+_COMPOUND = re.compile(
+    r"(?:^|\s)(?:if|then|else|fi|for|while|do|done|case|esac|[{}()])(?=\s|$)|\|\|"
+)
 _RUST_BACKENDS = re.compile(r"[\"'](?:maturin|setuptools[-_]rust)\b")
 
 
 def before_all(found: Translation, option: str, lines: list[str]) -> None:
     """Translate commands that only install packages; others make the build one in the target's image."""
-    others = [line for line in lines if _RUST.search(line)]
-    if others:
-        found.drop(option, "rustup: mpforge brings Rust for the target")
-    lines = [line for line in lines if line not in others]
+    lines = [left for line in lines if (left := _without_rust(found, option, line))]
     rest = [left for line in lines if (left := _rest(line))]
-    if not rest:
-        for line in lines:
-            packages(found, option, line)
-    elif _RUST_BACKENDS.search(found.files.text("pyproject.toml") or ""):
+    in_image = bool(rest) and not _RUST_BACKENDS.search(found.files.text("pyproject.toml") or "")
+    if in_image:
+        _in_image(found, option, lines)
+        return
+    for line in lines:
+        packages(found, option, line)
+    if rest:
         found.refuse(
             option,
             f"{quoted(rest[0])}: runs only in an image, where mpforge builds no Rust; make a native "
             "library that it builds a [libraries] table",
         )
-    else:
-        _in_image(found, option, lines)
+
+
+def _without_rust(found: Translation, option: str, line: str) -> str:
+    """Return a line without the commands that install Rust."""
+    *pairs, last = re.split(_SEPARATOR, line.strip()) if _simple(line) else [line]
+    commands = list(zip([*pairs[::2], last], [*pairs[1::2], ""], strict=True))
+    rust = [command for command, _ in commands if _RUST.search(command)]
+    for command in rust:
+        found.drop(option, f"{quoted(command)}: mpforge brings Rust for the target")
+    kept = "".join(f"{command}{joint}" for command, joint in commands if command not in rust)
+    return re.sub(r"[\s&;]+$", "", kept)
+
+
+def _simple(line: str) -> bool:
+    """Return whether a line is only simple commands, one after another, with no separator in quotes."""
+    try:
+        for command in _SEPARATOR.split(line)[::2]:
+            shlex.split(command)
+    except ValueError:
+        return False
+    return _COMPOUND.search(line) is None
 
 
 def _rest(line: str) -> str:
