@@ -72,8 +72,8 @@ def _export(arguments: argparse.Namespace) -> int:
     )
     if project.has(found.inputs.source, place):
         sys.stderr.write(
-            f"mpforge > warning: {place} is a file of the source now, so the next build starts anew: move it "
-            f"to {STATE_NAME}/ or out of the project\n"
+            f"mpforge > warning: {place} is now a file of the source, so the next run builds everything "
+            f"again: move it to {STATE_NAME}/ or out of the project\n"
         )
     return ExitCode.DONE
 

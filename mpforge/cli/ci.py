@@ -99,7 +99,7 @@ def _present(place: _Place) -> list[Service]:
     if not found:
         raise NothingSelected(
             "mpforge has not written a CI file here",
-            hint=f"`mpforge ci {next(iter(SERVICES))}`",
+            hint=f"`mpforge ci {next(iter(SERVICES))}` writes one",
         )
     return found
 

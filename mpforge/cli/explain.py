@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--trace",
         action="store_true",
         help="with --inputs: run the build once under strace, store nothing, and list the files of this host "
-        "that it read and its key does not have",
+        "that it read and that are not in its key",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

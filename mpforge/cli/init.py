@@ -34,7 +34,7 @@ NOXFILE_LINES = ("import mpforge.sessions", "mpforge.sessions.register()")
 
 DESCRIPTION = (
     "Write multiplatform.toml from the project's files, cibuildwheel's options and CI services' "
-    "files. List what became of each option. Overwrites nothing."
+    "files. Show how each option was translated. Overwrites nothing."
 )
 
 
@@ -168,7 +168,7 @@ def _backend(pyproject: str | None) -> str:
         return ""
     return (
         f"note: {backend} is not known to cross-compile in this version: {backend.how}; "
-        "each target builds only on a machine of its own kind\n"
+        "each target can be built only on a machine of its kind\n"
     )
 
 

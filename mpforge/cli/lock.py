@@ -36,6 +36,6 @@ def run(arguments: argparse.Namespace) -> int:
     for line in locked.left:
         sys.stdout.write(f"not pinned: {line}\n")
     if not locked.differences:
-        sys.stdout.write(f"{workspace.lock.name}: nothing moved\n")
+        sys.stdout.write(f"{workspace.lock.name}: no pin changed\n")
     # A pin that was requested by name and can't be updated is a failure.
     return ExitCode.HOST_CANNOT if arguments.update and locked.left else ExitCode.DONE

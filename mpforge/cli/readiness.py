@@ -22,7 +22,7 @@ from mpforge.workspace import cache_directory
 
 DESCRIPTION = (
     "Show for each target and Python whether the index has a wheel of each package that the project and its "
-    "tests need, since which version, and which packages stand in the way. Builds nothing."
+    "tests need, since which version, and which packages have none. Builds nothing."
 )
 
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the survey; packages that stand in the way are no error."""
+    """Print the survey; packages without a wheel are no error."""
     from mpforge.store.local import opened
 
     _check(arguments)
@@ -117,7 +117,7 @@ def _of_project(arguments: argparse.Namespace) -> tuple[list[EnvironmentRequest]
     tested = _environments(found.plan)
     if not tested:
         raise NothingSelected(
-            "the spec has no test sessions, so no target and Python to look at",
+            "the spec has no test sessions, so there is no target and Python to check",
             hint="name both, and requirements: -r FILE --target aarch64 --python cp313",
         )
     wanted = _selected(tested, arguments.target, arguments.python)

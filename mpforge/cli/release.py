@@ -19,7 +19,7 @@ from mpforge.reports.console import size
 from mpforge.workspace import Workspace
 
 DESCRIPTION = (
-    "Upload the wheels and the sdist that dist/mpforge.json records to a package index. Builds nothing; "
+    "Upload the wheels and the sdist that dist/mpforge.json records to a package index. Builds nothing. "
     "If an upload was interrupted, run it again to continue."
 )
 

@@ -107,7 +107,7 @@ def _needed(python: str | None, build: "BuildOptions", *, boxed: bool) -> Iterat
     in_image = build.strategy in _CONTAINED or build.image != "auto" or boxed
     toolchain = f"the toolchain {build.toolchain!r} of [toolchains]"
     missing = {
-        ("project.python", f"{python} with a compiler in an image, or another one than zig"): pypy
+        ("project.python", f"{python} with a compiler in an image, or one other than zig"): pypy
         and (in_image or build.toolchain not in ("auto", "zig") or build.strategy == "native"),
         ("project.python", f"the Python {python}"): pypy and python not in PYPYS,
         ("build.kind", f"kind = {build.kind!r} in an image"): in_image and build.kind != "wheel",

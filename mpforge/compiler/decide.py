@@ -54,7 +54,7 @@ _NOT_OF_THE_RESULT = {
 
 _NO_GCC = Refusal(
     "wrong-input",
-    'base-programs = "pinned" hides the host\'s gcc, which toolchain = "gcc" is',
+    'base-programs = "pinned" hides the host\'s gcc, which toolchain = "gcc" needs',
     hint='set toolchain = "zig" in [build], or base-programs = "host"',
 )
 

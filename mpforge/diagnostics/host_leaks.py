@@ -258,7 +258,7 @@ _QUESTIONS = (
     _Question(
         _PYTHON,
         re.compile(r"\.(?:tofile|tobytes)\("),
-        f"bytes in this machine's order, unless it was given: {_LAYOUT}",
+        f"bytes in this machine's order, unless the call gives another: {_LAYOUT}",
         of="endian",
     ),
     _Question(

@@ -81,15 +81,15 @@ _ANSWER_IT = (
     'strategy = "hybrid", which runs it in a container'
 )
 _COMMIT_IT = (
-    "commit the project's files (`git init`, `git add`, `git commit`): meson-python makes an sdist "
-    "only of those; or set [sdist] enable = false to build wheels from the source's files"
+    "commit the project's files (`git init`, `git add`, `git commit`): meson-python puts only "
+    "committed files into an sdist; or set [sdist] enable = false to build wheels from the source's files"
 )
 _FIND_THEM = (
     "add the tests' files to [test] sources, the only files where tests run; or run tests that the "
     "wheel installs by `pytest --pyargs PACKAGE.tests`"
 )
 _PLUGIN = (
-    "if the project's pytest configuration asks for a plugin, name that in [test] requires, or do without "
+    "if the project's pytest configuration asks for a plugin, name that in [test] requires, or ignore "
     "the options there: `pytest -o addopts=`"
 )
 

@@ -1,4 +1,4 @@
-"""Run a session's build once, traced, to name the files of this host that it read and its key does not have.
+"""Run a session's build once under strace, to list the files that it read and that its key lacks.
 
 strace(1) runs in the step's place, so it sees the paths that the programs see. Files that were only looked
 for, or whose size or time was read, are not seen. Nothing of such a run is stored.
@@ -58,12 +58,12 @@ def traceable(plan: Plan, session: PlannedSession) -> None:
     if not step.place.sees_host:
         raise WrongInput(
             f"{session.name} can't be traced: it builds in an image",
-            hint="all that it reads there is the image's, whose digest is in its key",
+            hint="everything that it reads there belongs to the image, whose digest is in its key",
         )
     if plan.has_pinned_base:
         raise WrongInput(
             f"{session.name} needs no trace: its base programs are pinned",
-            hint="its steps see none of this host's /usr and /etc; `mpforge explain --inputs` lists the rest",
+            hint="its steps don't see this host's /usr and /etc; `mpforge explain --inputs` lists the rest",
         )
     if shutil.which("strace") is None:
         raise ToolUnavailable(
@@ -109,17 +109,17 @@ def trace(run: SessionRun) -> Traced:
 
 
 def lines(found: Traced) -> Iterator[str]:
-    """Yield the result for people: the files that the key does not know, by package."""
+    """Yield the result for people: the files that are not in the key, by package."""
     yield (
-        f"traced: {found.step} read {found.in_key} files of this host that its key has, and "
-        f"{found.compared} that its result records; nothing of this run is stored"
+        f"traced: {found.step} read {found.in_key} files of this host that are in its key, and "
+        f"{found.compared} that its result records; this run is not stored"
     )
     if not found.unknown:
         yield "it read no other file of this host"
         return
     yield f"read from this host without being in its key or recorded: {len(found.unknown)} files"
     for package in sorted({*found.unknown.values()}, key=lambda name: (not name, name)):
-        yield f"  {package or 'of no package'}"
+        yield f"  {package or 'not in a package'}"
         yield from (f"    {path}" for path, name in found.unknown.items() if name == package)
 
 

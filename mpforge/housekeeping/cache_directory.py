@@ -246,7 +246,7 @@ def _known(cache: Path) -> Iterator[None]:
         raise FileTrouble(
             "the cache was made by another version of mpforge; it is left alone",
             why=problem,
-            hint="use the mpforge that made it, or set MPFORGE_CACHE to another directory",
+            hint="use the version of mpforge that made it, or set MPFORGE_CACHE to another directory",
         )
     try:
         yield

@@ -74,7 +74,7 @@ class Backend:
         if "/" in name:
             raise StepFailed(
                 f"{self.run.title}: the build backend's build_{hook} returned {name!r}, which is a path",
-                hint="PEP 517 wants the name of the file in the directory that it was given",
+                hint="PEP 517 requires the name of a file in the given directory",
             )
         return output / name
 

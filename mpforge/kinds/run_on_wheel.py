@@ -128,9 +128,9 @@ def take_made(wheel: Path, made: Path, unpacked: Path) -> None:
         names = ", ".join(path.name for path in found) or "none"
         raise OutputMissing(
             f"`command` in [build.repair] must write one wheel to {{dest_dir}}; it wrote {names}",
-            hint="a command that only looks at the wheel belongs to `check` in [build.repair]",
+            hint="a command that only checks the wheel belongs in `check` in [build.repair]",
         )
-    what = f"`command` in [build.repair] made {found[0].name} of {wheel.name}"
+    what = f"`command` in [build.repair] made {found[0].name} from {wheel.name}"
     try:
         before, after = wheels.wheel_name(wheel.name), wheels.wheel_name(found[0].name)
     except InvalidWheelFilename as error:
@@ -138,7 +138,7 @@ def take_made(wheel: Path, made: Path, unpacked: Path) -> None:
     if (before.name, before.version) != (after.name, after.version):
         raise WheelRejected(
             what,
-            why="it is of another project or version",
+            why="it is a wheel of another project or version",
             hint="keep the name and the version; only tags and content may change",
         )
     wheels.unpack(found[0], unpacked)

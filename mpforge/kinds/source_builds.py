@@ -31,7 +31,7 @@ def _remedy(package: Package, request: EnvironmentRequest | None = None) -> str:
         f'requires = ["./wheels/{package.name.replace("-", "_")}-….whl"]'
     )
     if package.sdist and request is not None and request.purpose == "test":
-        return f"set build-missing-wheels = true in [test], and it is compiled for the target; or {remedy}"
+        return f"set build-missing-wheels = true in [test], to have it compiled for the target; or {remedy}"
     return remedy
 
 

@@ -78,7 +78,7 @@ class Answers:
         if not isolation().has_root:
             self._probes.remember(_OF_TESTS, _name(platform, emulator), "")
             raise HostCannot(
-                f"tests of {platform.name} can't see a root of their own any more",
+                f"tests of {platform.name} can no longer run in the target's root",
                 why=isolation().why,
                 hint="run it again: they will see this host's files",
             )

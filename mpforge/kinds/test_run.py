@@ -320,7 +320,10 @@ def _probed(step: StepRun, scene: Scene) -> dict[str, str]:
             f"{step.title}: the CPU probe reported nothing", why=str(error)
         ) from None
     wanted = scene.model
-    for seen, how in ((facts, "as the tests ran"), (facts["bare"], "with an empty environment")):
+    for seen, how in (
+        (facts, "in the tests' environment"),
+        (facts["bare"], "with an empty environment"),
+    ):
         if seen["machine"] != step.placeholders["arch"]:
             raise WrongMachine(
                 f"{step.title}: the tests should have run on {step.placeholders['arch']}",

@@ -20,7 +20,7 @@ _ELSEWHERE = "it concerns other platforms; they are not built yet"
 _UNUSED = "no wheel of the spec uses it, or another place sets the option"
 _INPUTS: Mapping[str, str] = {
     "output-dir": "results are always in dist/",
-    "extras": "mpforge brings its own tools",
+    "extras": "mpforge has its own tools",
     "package-dir": "it is the project's directory",
     "platform": "the spec is for Linux",
     "print-build-identifiers": "the identifiers are in the spec",
@@ -52,7 +52,7 @@ def _variable(setting: Setting) -> tuple[Outcome, str] | None:
     if setting.name in OTHER_VARIABLES:
         return "not needed", "it is for the run itself"
     near = nearest_variable(setting.name)
-    hint = f"; did they mean {near}?" if near else ""
+    hint = f"; did you mean {near}?" if near else ""
     return "refused", f"cibuildwheel has no such variable{hint}"
 
 
@@ -87,7 +87,7 @@ def _option(setting: Setting) -> tuple[Outcome, str]:
         return "not needed", "it selects no wheel of the spec, or its options are not needed"
     if not known:
         near = nearest_option(parts[-1])
-        hint = f"; did they mean {near}?" if near else ""
+        hint = f"; did you mean {near}?" if near else ""
         return "refused", f"cibuildwheel has no such option{hint}"
     if (reason := misfit(parts[-1], setting.value)) is not None:
         return "refused", reason

@@ -41,8 +41,8 @@ def fetch(urls: Sequence[str], sha256: str, folder: Path, what: str) -> Path:
         raise HashMismatch(
             f"{what} has another sha256 than the spec gives: {sha256}",
             why="\n".join(told),
-            hint="someone replaced the file, or the digest in [libraries] is of another one: compare it "
-            "with the one that the project publishes",
+            hint="the file was replaced, or the digest in [libraries] is wrong: compare it with the one "
+            "that the project publishes",
         )
     raise IndexUnreachable(
         f"{what} could not be fetched from any of its {len(told)} addresses"

@@ -38,7 +38,7 @@ _EXPECTED: Mapping[str, str] = {
 _STAND_IN: Mapping[str, object] = {"schema": 1, "select": "*", "kind": "gcc"}
 
 _WHY_NEEDED: Mapping[str | int, str] = {
-    "schema": ": write `schema = 1`, the version of this vocabulary",
+    "schema": ": write `schema = 1`, the version of the format",
     "select": ': globs over TARGET-PYTHON, e.g. "*-cp313t"',
     "kind": ': one of "zig", "gcc", "container"',
 }

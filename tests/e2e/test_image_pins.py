@@ -175,7 +175,7 @@ def test_a_tag_that_moves_moves_nothing_until_the_lock_is_updated(
     second = push_image(runtime, other_image, registry, "tiny")
     assert second != first
     assert project.mpforge(*DEPS).code == 0
-    assert "nothing moved" in project.mpforge("lock").output
+    assert "no pin changed" in project.mpforge("lock").output
     assert project.read("multiplatform.lock") == before
     assert image_of_key(project) == (key, first)
 

@@ -46,5 +46,7 @@ def test_files_that_the_key_does_not_have_are_listed_by_package() -> None:
     told = "\n".join(
         lines(Traced("wheel", 5, 2, {"/etc/x": "", "/usr/a": "tool", "/usr/b": "tool"}))
     )
-    assert told.endswith(": 3 files\n  tool\n    /usr/a\n    /usr/b\n  of no package\n    /etc/x")
+    assert told.endswith(
+        ": 3 files\n  tool\n    /usr/a\n    /usr/b\n  not in a package\n    /etc/x"
+    )
     assert "read no other file" in "\n".join(lines(Traced("wheel", 5, 2, {})))

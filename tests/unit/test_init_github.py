@@ -99,7 +99,7 @@ def test_variables_of_jobs_for_other_platforms_are_listed_as_not_needed() -> Non
         "CIBW_BUILD not needed: the step never runs with this matrix",
         "CIBW_TEST_COMMAND not needed: the job builds for pyodide",
         "CIBW_ARCHS_MACOS not needed: it concerns other platforms; they are not built yet",
-        "CIBW_ARCHES refused: cibuildwheel has no such variable; did they mean CIBW_ARCHS?",
+        "CIBW_ARCHES refused: cibuildwheel has no such variable; did you mean CIBW_ARCHS?",
     } <= set(outcomes(initial))
 
 
@@ -130,7 +130,7 @@ def test_the_action_s_inputs_are_read() -> None:
     project = tomllib.loads(initial.text)["project"]
     assert project["source"] == "sub"
     assert project["python"] == ["cp312", "cp314", "cp315"]
-    assert "extras not needed: mpforge brings its own tools" in outcomes(initial)
+    assert "extras not needed: mpforge has its own tools" in outcomes(initial)
 
 
 def test_only_builds_one_wheel_and_may_come_from_a_list_that_another_job_prints() -> None:

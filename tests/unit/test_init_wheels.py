@@ -178,7 +178,7 @@ def test_a_value_that_is_not_a_table_is_an_error() -> None:
         ('environment = ["A"]', "environment refused: expected a text or a table, got ['A']"),
         ('enable = ["pypi"]', "enable refused: cibuildwheel has no `pypi` for enable"),
         ('archs = "x86_64 aarch46"', "archs refused: cibuildwheel has no `aarch46` for archs"),
-        ('bulid = "cp311-*"', "cibuildwheel has no such option; did they mean build?"),
+        ('bulid = "cp311-*"', "cibuildwheel has no such option; did you mean build?"),
     ],
 )
 def test_values_and_names_that_cibuildwheel_refuses_are_told(options: str, said: str) -> None:

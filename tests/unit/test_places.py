@@ -179,7 +179,7 @@ def test_an_interpreter_that_leaves_no_answer_fails_the_tests(tests: Callable[..
     ("facts", "message"),
     [
         (None, "the CPU probe reported nothing"),
-        ({**X86, "bare": X86}, "as the tests ran, the interpreter reports x86_64"),
+        ({**X86, "bare": X86}, "in the tests' environment, the interpreter reports x86_64"),
         ({**A53, "bare": X86}, "with an empty environment, the interpreter reports x86_64"),
         ({**A72, "bare": A72}, "the CPU model should have been cortex-a53"),
         ({**A53, "bare": A72}, "with an empty environment, the CPU is"),

@@ -40,7 +40,7 @@ def _without_rust(found: Translation, option: str, line: str) -> str:
     commands = list(zip([*pairs[::2], last], [*pairs[1::2], ""], strict=True))
     rust = [command for command, _ in commands if _RUST.search(command)]
     for command in rust:
-        found.drop(option, f"{quoted(command)}: mpforge brings Rust for the target")
+        found.drop(option, f"{quoted(command)}: mpforge provides Rust for the target")
     kept = "".join(f"{command}{joint}" for command, joint in commands if command not in rust)
     return re.sub(r"[\s&;]+$", "", kept)
 

@@ -50,7 +50,7 @@ def check_requires(found: Translation, option: str, words: list[str]) -> None:
     if "check" in found.build.get("repair", {}):
         _require(found, option, words)
     else:
-        found.drop(option, "no command of audit-command is left that needs it")
+        found.drop(option, "no remaining command of audit-command needs it")
 
 
 def _parts(found: Translation, option: str, lines: list[str]) -> list[str]:

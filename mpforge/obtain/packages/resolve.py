@@ -278,8 +278,8 @@ def _not_resolved(answer: Captured, request: EnvironmentRequest, index: Index) -
         )
     if request.purpose == "target":
         hint = (
-            f"{hint}; or, if the build needs only headers, leave them to build-system.requires: "
-            "their sizes are then those of the compiler's target"
+            f"{hint}; or, if the build needs only the package's headers, leave the package to "
+            "build-system.requires: sizes in its headers are then the target's"
         )
     if request.constraints:
         table = "test" if request.purpose == "test" else "build"
