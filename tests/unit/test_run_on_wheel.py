@@ -50,7 +50,7 @@ def test_a_command_s_wheel_is_a_valid_one_of_the_same_project_and_version(
 ) -> None:
     with pytest.raises(WheelRejected) as caught:
         put(tmp_path, {name: content})
-    assert f"made {name} of {BUILT}" in str(caught.value)
+    assert f"made {name} from {BUILT}" in str(caught.value)
     assert why in (caught.value.why or "")
 
 

@@ -44,7 +44,7 @@ def test_a_yes_is_forgotten_where_the_host_refuses_sandboxes_since(
     asked += [False, True]
     assert answers.can(ARM, QEMU)
     monkeypatch.setattr(target_roots, "isolation", lambda: NO_ISOLATION)
-    with pytest.raises(HostCannot, match="a root of their own any more"):
+    with pytest.raises(HostCannot, match="can no longer run in the target's root"):
         answers.confirm(ARM, QEMU)
     assert not answers.can(ARM, QEMU)
 
