@@ -95,10 +95,15 @@ _POLICY_TAG = re.compile(
 
 
 def close_to(name: str, valid: Collection[str], cutoff: float = 0.6) -> str | None:
-    """Return the one of ``valid`` most similar to ``name``, if any is similar."""
+    """Return the one of ``valid`` most similar to ``name``, if any is similar.
+
+    Swapped characters count as most similar: ``cp331`` is ``cp313``.
+    """
     by_lower = {word.lower(): word for word in sorted(valid)}
-    match = difflib.get_close_matches(name.lower(), sorted(by_lower), n=1, cutoff=cutoff)
-    return by_lower[match[0]] if match else None
+    near = difflib.get_close_matches(name.lower(), sorted(by_lower), n=5, cutoff=cutoff)
+    letters = sorted(name.lower())
+    match = max(near, key=lambda word: sorted(word) == letters, default=None)
+    return by_lower[match] if match else None
 
 
 def nearest_key(

@@ -273,6 +273,7 @@ def test_a_targets_foreign_name_gets_the_name_it_has_here(word: str, nearest: st
         ("cp316", "cp315"),
         ("cp399", "cp315"),
         ("cp38", "cp39"),
+        ("cp331", "cp313"),
         ("pypy3.12", "pp311"),
         ("py3", None),
     ],
