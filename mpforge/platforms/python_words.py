@@ -102,5 +102,8 @@ def nearest(text: str) -> str | None:
         return None
     pypy = re.match(r"pp|pypy", text.lower())
     newest = _NEWEST_PYPY if pypy else NEWEST
-    word = f"{'pp' if pypy else 'cp'}3{min(max(int(match['minor']), OLDEST), newest)}"
+    minor, swapped = int(match["minor"]), int(match["minor"][::-1])
+    if minor > newest >= swapped >= OLDEST:
+        minor = swapped
+    word = f"{'pp' if pypy else 'cp'}3{min(max(minor, OLDEST), newest)}"
     return next((w for w in (word + match["threads"], word) if w in known()), None)
