@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.e2e.target_compilers import step, zig  # noqa: F401 (fixtures)
 from tests.e2e.workspace import Cache, Gate, Workspace
 from tests.images.fixtures import (  # noqa: F401 (pytest finds fixtures by their names here)
     cross_aarch64_image,

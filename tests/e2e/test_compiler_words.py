@@ -10,9 +10,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
 
-from tests.e2e.test_compilers import Step, step, zig
+from tests.e2e.target_compilers import Step
 
-__all__ = ["step", "zig"]
 pytestmark = pytest.mark.cross
 
 FILES = {
