@@ -72,9 +72,11 @@ def test_an_identifier_needs_no_platform() -> None:
     assert argv[1:] == ["--print-build-identifiers", "--only", "cp311-manylinux_x86_64", "/p"]
 
 
-def test_options_that_cibuildwheel_refuses_are_told() -> None:
-    (refused, *_) = lines(written(), "", 2)
+def test_options_that_cibuildwheel_refuses_are_told_and_their_wheels_not_compared() -> None:
+    refused, count, rest = lines(written(table('build = "cp311-many*"')), "", 2)
     assert refused == "cibuildwheel: cibuildwheel refuses these options: bad archs"
+    assert count.endswith("0 for Linux, 0 of them in the spec")
+    assert rest == "  not compared: 2 of the spec, which a refused job may build"
 
 
 def test_cibuildwheel_sees_what_the_run_sees() -> None:

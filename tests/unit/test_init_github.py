@@ -346,3 +346,14 @@ def test_a_command_that_may_write_sources_before_cibuildwheel_is_a_note(
     notes = [text for _, text in in_workflow(job(f"run: {json.dumps(script)}", ACTION)).problems]
     assert notes == ([] if command is None else [notes[0]])
     assert command is None or notes[0].startswith(f"the job runs `{command}` before cibuildwheel;")
+
+
+def test_a_reusable_workflow_of_another_repository_that_may_build_wheels_is_noted() -> None:
+    initial = in_workflow(
+        "uses: org/shared/.github/workflows/build.yml@v1\nwith:\n  targets: cp3*-manylinux_x86_64"
+    )
+    ((place, text),) = initial.problems
+    assert place == f"{WORKFLOW}:5"
+    assert "can't read org/shared/.github/workflows/build.yml@v1" in text
+    lint = "on: push\njobs: {lint: {uses: org/shared/.github/workflows/lint.yml@v1}}\n"
+    assert written(files={WORKFLOW: lint}).problems == ()

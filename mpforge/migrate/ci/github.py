@@ -39,6 +39,7 @@ from mpforge.migrate.cibuildwheel.versions import Version, parse_version
 from mpforge.migrate.run import Found
 
 _ACTION = re.compile(r"pypa/cibuildwheel@(?P<ref>\S+)")
+_WHEELS = re.compile(r"wheel|publish|CIBW|(?:many|musl)linux", re.IGNORECASE)
 _UPLOADS = re.compile(r"pypa/gh-action-pypi-publish|twine upload|uv publish|upload\.pypi")
 
 
@@ -57,11 +58,25 @@ def read_workflows(workflows: Mapping[str, Document], found: Found) -> None:
     for workflow in workflows.values():
         for setting in _all_settings(workflow):
             found.settings[setting] = None
+        found.problems += _calls_of_other_repositories(workflow)
         callers = list(_callers(workflows, workflow))
         for contexts in callers:
             _read(workflow, contexts, found, publishes=_publishes(workflows.values()))
         if not callers or _triggers(workflow) - {"workflow_call"}:
             _read(workflow, _contexts(workflow), found, publishes=_publishes([workflow]))
+
+
+def _calls_of_other_repositories(workflow: Document) -> Iterator[tuple[str, str]]:
+    """Yield the jobs that seem to build wheels by a reusable workflow of another repository."""
+    for name, job in _jobs(workflow):
+        uses = job.get("uses")
+        if isinstance(uses, str) and not uses.startswith("./"):
+            words = f"{name} {uses} {job.get('name')} {job.get('with')}"
+            if _WHEELS.search(words):
+                yield (
+                    f"{workflow.path}:{workflow.line(('jobs', name, 'uses'))}",
+                    f"mpforge can't read {uses}: if it runs cibuildwheel, its options are not in the spec",
+                )
 
 
 def _publishes(workflows: Any) -> bool:

@@ -70,7 +70,7 @@ def commands(value: object) -> list[str]:
     lines = [value] if isinstance(value, str) else [str(line) for line in as_list(value)]
     if any(_KEEPS_STATE.match(line) for line in lines[:-1]):
         lines = [" && ".join(lines)]
-    return [with_our_placeholders(line) for line in lines]
+    return [with_our_placeholders(line.rstrip("\n")) for line in lines]
 
 
 def as_list(value: object) -> list[object]:
