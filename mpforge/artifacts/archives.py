@@ -1,7 +1,7 @@
 """Unpack archives from untrusted sources.
 
-Absolute names, ``..``, links that leave, devices, setuid bits and bombs are refused before anything is
-written (docs/architecture.md, "Trust"); links that leave only by way of other links, when they are.
+Absolute names, ``..``, links that lead outside, devices, setuid bits and bombs are refused before anything is
+written (docs/architecture.md, "Trust"); a link that leads outside only through other links, when it is made.
 Does not interpret the content.
 """
 

@@ -1,8 +1,8 @@
 """Split 32-bit Arm code into A32, Thumb and data.
 
-Mapping symbols say it ("ELF for the Arm Architecture"). A stripped file has none: there a function's symbol
-says its instruction set, else many of its words: most of A32's begin with the condition "always". Data is
-what instructions load from the code (literal pools, branch tables).
+Mapping symbols mark them ("ELF for the Arm Architecture"). A stripped file has none: there, a function's
+symbol shows its instruction set, or else its words do: most of A32's begin with the condition "always". Data
+is what instructions load from the code (literal pools, branch tables).
 """
 
 import re

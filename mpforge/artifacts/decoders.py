@@ -1,8 +1,8 @@
 """Decode machine code far enough to tell which CPU extensions it needs.
 
-x86 is decoded by iced-x86, which knows the CPUID features of each instruction (https://github.com/icedland/iced);
-other machines by masks (``platforms.encodings``). A table has what a CPU may lack, so an instruction that it
-does not know needs nothing.
+x86 is decoded by iced-x86, which knows the CPUID features of each instruction
+(https://github.com/icedland/iced); other machines by masks (``platforms.encodings``). The tables list what a
+CPU may lack; any other instruction needs nothing.
 """
 
 import bisect

@@ -1,4 +1,4 @@
-"""Make what a library's build installed into a tree that works at any place.
+"""Make a library's installed files relocatable.
 
 pkg-config files, CMake packages and ``*-config`` scripts find their own directory, and other libraries in
 the directories beside it. Libtool's files and manuals are removed.

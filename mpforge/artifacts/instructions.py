@@ -1,9 +1,9 @@
 """Find instructions in compiled files that the oldest promised CPU lacks.
 
-A program may have them if it asks for the CPU's features first (run-time dispatch), as numpy, zstd and
-OpenSSL do. Which code such a question guards can't be read from a file in general. So a file that asks
-nothing is refused, and of one that asks only the functions that run before any question: those that a
-loader or an import calls. Knows nothing of wheels.
+A program may have them if it first checks that the CPU has the features (run-time dispatch), as numpy, zstd
+and OpenSSL do. In general, a file does not show which code such a check guards. So a file without a check is
+refused, and of a file with one only those functions count that run before any check: those that a loader or
+an import calls. Knows nothing of wheels.
 """
 
 import re

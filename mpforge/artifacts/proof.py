@@ -1,9 +1,9 @@
 """Verify a build's result before it may be stored; raise the error of one that can't run.
 
-An exit code proves nothing; this reads the result. docs/proofs.md lists what is proved of each kind of
-output: machine, glibc, libraries, symbols, tag. Each check yields reasons in words, none if it passes. They
-become one error, of the first kind found: a symbol of a file for another machine is no news. Knows nothing of
-how a result was built.
+docs/proofs.md lists what is proved of each kind of output: machine, glibc, libraries, symbols, tag. Each
+check yields its findings as texts, none if it passes. The findings of the first check that has some become
+the error: for a file of another machine, undefined symbols don't matter. Knows nothing of how a result was
+built.
 """
 
 import os

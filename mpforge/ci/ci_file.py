@@ -1,4 +1,4 @@
-"""A CI file in parts: what mpforge wrote, what its readers own, and a new text that keeps theirs.
+"""Split a CI file into mpforge's part and the user's own parts, and write it anew with the latter kept.
 
 mpforge's part is between two marker lines, and the first one has its digest, so that an edit by hand
 shows. Not digested, and kept: the parts between ``# own: NAME`` and ``# end of own``, and the pins of

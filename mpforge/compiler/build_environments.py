@@ -1,4 +1,4 @@
-"""Compile the steps to an isolated build environment, with the requirements that the backend reports."""
+"""Compile the steps of an isolated build environment, with the requirements that the backend reports."""
 
 from mpforge.plan.pins import EnvironmentRequest
 from mpforge.plan.steps import AskRequirements, InstallPackages, OutputOf, Step, Variables

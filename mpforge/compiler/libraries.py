@@ -1,7 +1,7 @@
 """Compile the steps of native libraries: their sources, and one build for each target and its compilers.
 
-A library is built once for all Pythons of a target, because its compilers have none. Pure: knows nothing of
-hosts.
+A library is built once for all Pythons of a target, because no Python takes part in it. Pure: knows nothing
+of hosts.
 """
 
 import re

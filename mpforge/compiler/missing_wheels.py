@@ -1,4 +1,4 @@
-"""Compile the means to build test requirements without a wheel for the target, and their libraries."""
+"""Compile what is needed to build test requirements without a wheel for the target, and their libraries."""
 
 from mpforge.compiler import libraries, programs
 from mpforge.compiler.decide import Decision

@@ -1,4 +1,4 @@
-"""Doubts about requirements whose markers name a patch version of Python.
+"""Warn of requirements whose markers name a patch version of Python.
 
 A lock serves every patch version, so such a requirement is installed for all of them if any needs it.
 """

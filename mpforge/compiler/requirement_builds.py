@@ -1,8 +1,8 @@
 """Compile the builds of test requirements without a wheel for the target: from an sdist to a checked wheel.
 
-Which ones these are is known when they are resolved, so the plan has the means only (``missing_wheels``), and
-a session makes the steps from them. They are those of any wheel, so their results are shared like any others.
-Pure, and light: cached sessions import it too.
+Only resolving shows which requirements these are. So the plan has what their builds need
+(``missing_wheels``), and the session makes the steps. They are the steps of any wheel, so their results are
+shared. Pure, and light: cached sessions import it too.
 """
 
 from dataclasses import replace

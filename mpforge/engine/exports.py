@@ -1,4 +1,4 @@
-"""Collect what sessions need or made for an archive, and take it over from one.
+"""Collect what sessions need or made into an archive, and import it from one.
 
 An archive has the results of the sessions' steps, of the steps that these needed, and the files of ``dist/``
 with their entries. Tools (compilers, Pythons, emulators) are not in it: the lock pins them, so that every

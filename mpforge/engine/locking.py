@@ -1,7 +1,7 @@
 """``mpforge lock``: every pin that a spec needs, for all targets, from any host.
 
-Builds resolve what they miss one by one; this does it for all of them at once, also for hosts of
-other kinds, so that CI can run with ``--locked``. Knows nothing of printing.
+Builds add their missing pins one by one; this adds all of them at once, also for hosts of other
+kinds, so that CI can run with ``--locked``. Knows nothing of printing.
 """
 
 import contextlib

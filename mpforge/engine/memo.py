@@ -1,9 +1,9 @@
-"""The memo of a checkout: sessions that had nothing to do, and the stamps of everything that showed it.
+"""The memo of a checkout: the sessions that had nothing to do, and stamps of everything that showed this.
 
-While no stamp changes, a session is answered from it as git answers from its index: nothing is compiled,
-hashed or asked. What the stamps are of is recorded, not declared (``recorded_reads``). Only a process in
-which no session did anything writes a memo, and only where all of its reads are known; anything else, and
-any change, leads to the full look. Every run reads it, so this module imports nothing of the engine.
+While no stamp changes, these sessions still have nothing to do, and nothing is compiled, hashed or probed:
+git's index works like this. Which paths need a stamp is recorded, not declared (``recorded_reads``). A memo
+is written only by a process in which no session did anything and whose reads are all known. After any change
+the project is examined in full. Every run reads it, so this module imports nothing of the engine.
 """
 
 import atexit

@@ -1,7 +1,7 @@
 """Record what this process reads while it looks at a project, for the memo of a run in which nothing changed.
 
-Nothing has to declare its reads: an audit hook (PEP 578) hears of opened files, listed directories, started
-programs and connections; ``os.stat`` and its like, of which no hook hears, are wrapped while recording.
+No code has to declare its reads: an audit hook (PEP 578) reports opened files, listed directories, started
+programs and connections; ``os.stat`` and the like, which no hook reports, are wrapped while recording.
 A process whose reads can't all be known is ``spoiled``: it started another program than git or gcc for a few
 known questions, connected to something, or wrote outside of mpforge's own directories.
 """

@@ -1,6 +1,6 @@
 """Read any TOML file: the spec, the lock, pyproject.toml, Cargo's files, uv's and rustup's.
 
-Refuses what ``tomli`` accepts and programs behind it can't take: nesting that ends a recursive walk, whole
+Refuses what ``tomli`` accepts but later code can't handle: nesting that ends a recursive walk, whole
 numbers beyond 64 bits (TOML's own limit), NUL, and files so long that reading takes minutes.
 """
 

@@ -1,7 +1,8 @@
 """List, bound, check and empty the whole cache directory.
 
-Files that are not mpforge's are named and left alone. So is the cache's name: with it, the records in the
-projects' ``dist/`` tell files built here from files built elsewhere. Knows nothing of command lines.
+Files that are not mpforge's are named and left alone. The cache's name is never removed: by it, the records
+in the projects' ``dist/`` distinguish files built here from files built elsewhere. Knows nothing of command
+lines.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Hand native libraries to a build: their files in its directory, and the variables that lead to them.
+"""Give a build its native libraries: their files in its directory, and the variables for finding them.
 
 Each has a directory of its own, ``libraries/NAME`` of the step's. Compilers, pkg-config, CMake, Meson and
 ``*-config`` scripts find these libraries, and none of this host.

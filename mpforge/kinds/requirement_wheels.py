@@ -1,4 +1,4 @@
-"""Make the wheels of test requirements that the index has none of for the target, by steps of their own."""
+"""Build test requirements for which the index has no wheel for the target, by separate steps."""
 
 from typing import TYPE_CHECKING
 

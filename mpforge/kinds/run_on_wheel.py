@@ -1,6 +1,6 @@
 """Run the user's own commands on a wheel: those that change it before its repair, or check it afterwards.
 
-They never have the last word: a wheel that they write is repaired and proven as the backend's own.
+A wheel that they write is repaired and verified like one that the backend built.
 """
 
 import shlex

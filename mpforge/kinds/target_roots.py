@@ -1,9 +1,9 @@
 """Provide the root that emulated tests see: the target's own ``/usr`` and ``/etc`` instead of this host's.
 
-As in a container, and without an engine: the root is the sysroot of the target's Python, which has a shell
-and base programs too, and a handler of mpforge's own (binfmt_misc of a user namespace, Linux 6.7) starts the
-emulator for each of its programs. Where that can't be had, tests see this host, and only what ``{run}`` or
-the environment's interpreter starts is emulated. Runs no tests.
+As in a container, but without a container runtime: the root is the sysroot of the target's Python, which has
+a shell and base programs too, and a handler of mpforge's own (binfmt_misc of a user namespace, Linux 6.7)
+starts the emulator for each of its programs. Where that can't be had, tests see this host, and only what
+``{run}`` or the environment's interpreter starts is emulated. Runs no tests.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Provide a session's interpreters and compilers: their parts for a key, and the tools for a step.
 
-Naming a tool's parts fetches nothing; providing it may. Knows which room has which tool, not how a step uses
-it.
+Naming a tool's parts fetches nothing; providing it may. Knows which package provides which tool, not how a
+step uses it.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""An account of every option and variable that was read: what became of each, and where it is written."""
+"""An account of every option and variable that was read: where it is written, and how it was translated."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

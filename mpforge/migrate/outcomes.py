@@ -1,4 +1,4 @@
-"""Say what became of the options that no wheel of the spec uses."""
+"""Give the reasons why options are used by no wheel of the spec."""
 
 from collections.abc import Mapping
 

@@ -1,1 +1,1 @@
-"""The places where a step's programs run: this host, kept apart from it, or a container."""
+"""The places where a step's programs run: this host, isolated from it, or a container."""

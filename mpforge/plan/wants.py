@@ -1,4 +1,4 @@
-"""The needs of a plan's sessions from outside, and which of them a lock pins.
+"""What a plan's sessions need from outside, and which of it a lock pins.
 
 The lock, ``plan`` and fetching read the same list. Pins are added while sessions run, so whether something is
 pinned is asked with the current lock.

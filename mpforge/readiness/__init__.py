@@ -1,1 +1,1 @@
-"""Say for each target and Python whether the packages that a project needs can be had, and which can't."""
+"""Show for each target and Python which of the packages that a project needs have wheels."""

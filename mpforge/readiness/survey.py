@@ -1,4 +1,4 @@
-"""Survey a project's requirements for all targets and Pythons: what is there, and what stands in the way."""
+"""Survey a project's requirements for all targets and Pythons: which packages have wheels."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence

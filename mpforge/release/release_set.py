@@ -1,6 +1,6 @@
-"""Collect the files that the plan's sessions must have put in ``dist/``, and what speaks against them.
+"""Collect the files that the plan's sessions must have put in ``dist/``, and the reasons not to release them.
 
-Builds nothing: a missing, outdated, changed or untested file is named with the session that mends it.
+Builds nothing: a missing, outdated, changed or untested file is named with the session to run.
 """
 
 from collections.abc import Iterator

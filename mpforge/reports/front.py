@@ -1,4 +1,4 @@
-"""Run, show and record a session, and report its end, for both front doors.
+"""Run, show and record a session, and report its end.
 
 Knows nothing of nox or of command lines.
 """

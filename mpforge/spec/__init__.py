@@ -2,5 +2,5 @@
 
 ``model`` has the types, ``load`` reads a text, ``options`` merges, ``placeholders`` tokenises,
 ``schema`` gives the JSON schema. pydantic is imported by those modules, never by importing this
-package. The room knows nothing of hosts, locks, files or plans.
+package. The package knows nothing of hosts, locks, files or plans.
 """

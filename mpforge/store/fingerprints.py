@@ -1,11 +1,11 @@
 """The tree of a source's files, whose digests are remembered while the files do not change.
 
 A remembered digest is valid while the file's size, mtime, ctime, inode and device are as they were when it
-was read. A file that was young then is not remembered: a later edit could leave all of them as they are (git
-calls it racily clean). The time of reading is the file system's, not this host's clock. The record is a note
-(``store.notes``): one that is damaged, foreign or from the future is not used, and written anew.
-An edit through mmap(2) of a page that was dirty before the file was read is not seen until the kernel
-writes it back. Which files are a source, and which links may stay, the caller says.
+was read. A file that had just changed is not remembered: another edit could leave all of them as they are
+(git calls it racily clean). The time of reading is the file system's, not this host's clock. The record is a
+note (``store.notes``): one that is damaged, foreign or from the future is not used, and written anew. An edit
+through mmap(2) of a page that was dirty before the file was read is not seen until the kernel writes it back.
+The caller decides which files are a source, and which links may stay.
 """
 
 import hashlib

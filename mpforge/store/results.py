@@ -1,4 +1,4 @@
-"""Results of actions as they lie on disk: one JSON file for each key, with a digest of itself.
+"""Results of actions on disk: one JSON file for each key, with a digest of itself.
 
 A field that this version does not know is ignored, so that a newer mpforge may add one. Knows nothing of
 the files that a result names.

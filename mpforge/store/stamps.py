@@ -1,4 +1,4 @@
-"""Stamps of paths: what the file system says of each, by which a later change of it shows.
+"""Stamps of paths: metadata of the file system that changes when the path's content does.
 
 A changed file gets another mtime or ctime, a replaced one another inode, and a directory in which something
 appeared or vanished another mtime: as git's index relies on. ``ctime`` can't be set by a program, so a

@@ -1,8 +1,8 @@
 """Host files that a step's programs read: headers, libraries, and paths that did not exist.
 
-The programs record a line each: "+", or "-" for an absent file, and the path. Into gcc and what it starts
-a small library is preloaded that records (ld.so(8)); auditwheel names what it grafts. Of zig's calls it is
-known what they name (``host_arguments``).
+The programs record a line each: "+", or "-" for an absent file, and the path. A small library that records is
+preloaded into gcc and what it starts (ld.so(8)); auditwheel names what it grafts. For zig, the arguments of
+its calls are recorded instead (``host_arguments``).
 """
 
 import json

@@ -2,7 +2,7 @@
 
 zig links against a stub of its own musl, named ``libc.so``. On musl systems the library's name is another
 one (PEP 656's policies list that), and an older musl lacks some symbols: a build that asks the linker for
-``preadv2`` must be told that there is none. musl has no symbol versions, so the stub alone says it.
+``preadv2`` must not find it. musl has no symbol versions, so only the stub can show this.
 """
 
 import shutil

@@ -1,8 +1,8 @@
 """The target view: files that make the build hooks of a CPython build for a target.
 
-For Linux a build needs no Python of the target: the headers of the interpreter that builds with an
-overlay of what the compiler knows, build variables in the target's words, and answers to what setup
-scripts ask (docs/architecture.md). A view is a relocatable tree of the tool store. Hooks alone may see it:
+On Linux a build needs no Python of the target: a view has the headers of the interpreter that builds, with
+an overlay of what the compiler knows, the target's build variables, and answers to the questions of setup
+scripts (docs/architecture.md). A view is a relocatable tree of the tool store. Hooks alone may see it:
 build requirements are for the interpreter that builds, be it this host's or an image's, and run by it.
 This module knows nothing of hooks.
 """

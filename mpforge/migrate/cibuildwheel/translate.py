@@ -1,6 +1,6 @@
 """Translate the options that cibuildwheel uses for one wheel into mpforge's ``build`` and ``test``.
 
-``translate`` gives both tables, and says of every option what became of it.
+``translate`` returns both tables, and for every option how it was translated.
 """
 
 import posixpath

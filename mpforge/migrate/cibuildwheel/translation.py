@@ -1,4 +1,4 @@
-"""The translated options of one wheel, and what became of each option."""
+"""The translated options of one wheel, and how each option was translated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Run the programs of a build from source, with their output in one log, whose end tells of a failure."""
+"""Run the programs of a build from source, with their output in one log; an error shows its end."""
 
 import os
 import re

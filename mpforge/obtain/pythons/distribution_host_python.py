@@ -1,7 +1,8 @@
 """A CPython that runs on this host, with headers, from packages of a newer suite than the host's.
 
-It runs by its own loader and C library, which the host's may be older than, started by a script in the place
-of its interpreter; ``--argv0`` tells it the name that it was called by, by which it knows an environment.
+It runs with its own loader and C library, because the host's may be older. A script in place of its
+interpreter starts it and passes with ``--argv0`` the name that was called, by which Python finds its
+virtual environment.
 """
 
 import hashlib
