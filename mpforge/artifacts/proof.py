@@ -125,7 +125,7 @@ def prove_wheel(
 def _prove_content(
     filename: str, root: Path, python: str, promise: Promise | None, reasons: list[str]
 ) -> list[str]:
-    """Check what a wheel's tag promises of its compiled files, beside ``reasons`` against the tag itself.
+    """Check what a wheel's tag promises of its compiled files; ``reasons`` are those against the tag itself.
 
     Without a ``promise`` only ``reasons`` count.
     """
@@ -248,7 +248,7 @@ def inspected(root: Path) -> tuple[dict[str, ElfFacts], list[str]]:
 
 
 def examine_elf(root: Path, promise: Promise) -> tuple[Mapping[str, ElfFacts], list[str]]:
-    """Examine as a ``BinaryFormat``. Libraries that are shipped beside the files are allowed too."""
+    """Examine as a ``BinaryFormat``. Libraries that are shipped with the files are allowed too."""
     facts, reasons = inspected(root)
     allowed = promise.system.libraries | set(promise.excluded)
     if is_musl(promise.policy):

@@ -79,7 +79,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _without_groups(names: Sequence[str], groups: dict[str, tuple[str, ...]]) -> set[str]:
-    """Return the sessions that these names stand for."""
+    """Return the names of sessions, with groups replaced by their sessions."""
     found: set[str] = set()
     for name in names:
         members = groups.get(name)
@@ -101,7 +101,7 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def told(imported: "Import") -> str:
-    """Return what an archive had, in words."""
+    """Return the text of what an archive had."""
     return f"{_counted(imported.results, 'result')} of {', '.join(imported.sessions)}"
 
 

@@ -149,7 +149,7 @@ def _trace(
 def _write_inputs(
     found: "Compiled", told: "list[SessionPreview]", arguments: argparse.Namespace
 ) -> None:
-    """Write what the steps of these sessions use beside their source and commands."""
+    """Write what the steps of these sessions use in addition to their source and commands."""
     from mpforge.cli.explain_inputs import inputs_of, lines
 
     data = []

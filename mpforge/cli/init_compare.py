@@ -1,4 +1,4 @@
-"""``mpforge init --compare``: what an installed cibuildwheel would build, beside the spec."""
+"""``mpforge init --compare``: compare the spec with what an installed cibuildwheel would build."""
 
 import os
 import shutil

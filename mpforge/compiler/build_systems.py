@@ -40,7 +40,7 @@ def configurer(kind: "Kind") -> Configurer | None:
 
 
 def tools(build: "BuildOptions") -> tuple[str, ...]:
-    """Return the programs that a build's kind needs beside those that the spec declares."""
+    """Return the programs that a build's kind needs in addition to those that the spec declares."""
     return _TOOLS.get(build.kind, ())
 
 

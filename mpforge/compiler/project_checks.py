@@ -48,7 +48,7 @@ def build_refusal(project: ProjectFacts, build: BuildOptions) -> Refusal | None:
 
 
 def requirements_of(project: ProjectFacts, test: TestOptions) -> tuple[str, ...]:
-    """Return the tests' requirements beside the project, from the spec and its groups."""
+    """Return the tests' requirements besides the project, from the spec and its groups."""
     groups = {normal_name(name): texts for name, texts in project.groups}
     of_groups = [text for name in test.groups for text in groups.get(normal_name(name), ())]
     return tuple(sorted(project.requirements([*test.requires, *of_groups])))

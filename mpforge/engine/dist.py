@@ -353,7 +353,7 @@ def from_json(item: Mapping[str, Any]) -> Entry:
 def _write(dist: Path, making: Path, entries: Sequence[Entry]) -> None:
     """Replace the record; ``making`` is the directory for temporary files.
 
-    A crash leaves nothing beside the published files.
+    A crash leaves nothing next to the published files.
     """
     files = [to_json(entry) for entry in sorted(entries, key=lambda entry: entry.path)]
     text = json.dumps({"schema": SCHEMA, "files": files}, indent=1, sort_keys=True) + "\n"

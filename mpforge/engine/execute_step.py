@@ -63,7 +63,7 @@ class LoggedExecution:
         """Execute a step. Raises the step's errors, ``ToolAltered``, or ``FaultOfStore`` in place of an
         error.
 
-        ``is_main``: this is the step that `mpforge shell` enters.
+        ``is_main``: `mpforge shell` enters this step.
         """
         start, cpu = time.monotonic(), children_cpu()
         make_way(self.log)

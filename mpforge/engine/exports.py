@@ -41,7 +41,7 @@ def export(
     every: Iterable[PlannedSession],
     place: Path,
 ) -> tuple[Export, int]:
-    """Write what ``every`` session (the ``named`` ones and those that they require) needs or made.
+    """Write what ``every`` session needs or made: the ``named`` ones and those that they require.
 
     Return what was written and the archive's size. Raises ``NotStored`` if a named session has no result,
     ``Damaged``, ``FileTrouble``.

@@ -23,7 +23,7 @@ from mpforge.store.stamps import boot_id
 from mpforge.workspace import host_system
 
 _RUNS_I386 = Path("/proc/sys/abi/vsyscall32")
-"""A setting of kernels that are built with what 32-bit programs of x86 need (IA32_EMULATION)."""
+"""A setting that exists if the kernel supports 32-bit programs of x86 (IA32_EMULATION)."""
 _CPUINFO = Path("/proc/cpuinfo")
 _WORD = re.compile(r"[\w/-]+")
 

@@ -49,7 +49,7 @@ def load_index(workspace: Workspace) -> Index:
 
 @functools.cache
 def own_version(package: Path = Path(__file__).parents[1]) -> str:
-    """Return mpforge's version; in a checkout of mpforge, with the state of the files that make a plan."""
+    """Return mpforge's version; in a checkout of mpforge, with the state of the modules that make a plan."""
     if not (package.parent / "pyproject.toml").is_file():
         return __version__
     files = [package / room / name for room in _OF_A_PLAN for name in os.listdir(package / room)]

@@ -58,7 +58,7 @@ class Compiled:
 
 
 def seen_or_compiled(workspace: Workspace, seen: dict[Workspace, Compiled]) -> Compiled:
-    """Take from ``seen`` what the session before saw, or look anew if the lock has changed.
+    """Return what the session before found, from ``seen``, or compile again if the lock has changed.
 
     Raises as ``compiled``.
     """

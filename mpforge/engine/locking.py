@@ -54,7 +54,7 @@ from mpforge.workspace import Workspace
 
 @dataclasses.dataclass(frozen=True)
 class Locked:
-    """Result of locking: the differences in words, and what could not be pinned and why."""
+    """Result of locking: the differences as texts, and what could not be pinned and why."""
 
     differences: tuple[str, ...]
     left: tuple[str, ...]

@@ -54,7 +54,7 @@ class Memo:
         self._held: tuple[int, dict[str, Any] | None] | None = None
 
     def answer(self, session: str, selection: "Selection", *, since: int) -> Answer | None:
-        """Return a session's answer if nothing has changed; that is looked at once for each ``since``."""
+        """Return a session's answer if nothing has changed, which is checked once for each ``since``."""
         if not self._usable:
             return None
         if self._held is None or self._held[0] != since:
@@ -65,7 +65,7 @@ class Memo:
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
-        """Record what a full look in the block reads."""
+        """Record what a full examination in the block reads."""
         if not self._usable:
             yield
             return
@@ -80,7 +80,7 @@ class Memo:
     def keep(
         self, selection: "Selection", ended: SessionEnded, events: "Collection[Event]"
     ) -> None:
-        """Keep how a full look ended, to be written at the end of the process."""
+        """Remember how a full examination ended, to write it at the end of the process."""
         if (
             ended.status not in ("cached", "checked", "not-run")
             or _key(self._workspace) != self._key
@@ -91,7 +91,7 @@ class Memo:
             self._new[_named(ended.session, selection)] = asdict(ended), said
 
     def give_up(self) -> None:
-        """Use no memo in the rest of this process: something was done, or was looked at unrecorded."""
+        """Use no memo in the rest of this process: something was done, or was read unrecorded."""
         self._usable = False
         if self._reads is not None:
             self._reads.spoiled = "something was done"

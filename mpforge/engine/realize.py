@@ -66,7 +66,7 @@ class Realizer:
     ran: list[str] = field(default_factory=list)
     listed: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     _outdated: dict[str, str] = field(default_factory=dict)
-    """For each step with an outdated stored result: the changed files that it had read, in words."""
+    """For each step with an outdated stored result: which files that it had read have changed, as text."""
     _done: dict[str, tuple[ActionResult, Directory]] = field(default_factory=dict)
     _made: dict[str, tuple[ActionResult, Directory]] = field(default_factory=dict)
 
@@ -222,7 +222,7 @@ class Realizer:
         return former and replace(former, key=key)
 
     def _counts(self, result: ActionResult, step: Step, given: Given) -> bool:
-        """Return whether the host files that a result was made from beside its key are unchanged."""
+        """Return whether the host files that a result depends on without its key are unchanged."""
         now = self.provision.read_now(result.observed, given)
         self._outdated[step.id] = observed_reads.difference(result.observed, now)
         return not self._outdated[step.id]
@@ -320,7 +320,7 @@ class Realizer:
         return place
 
     def _directory_of_run(self, step: Step) -> "tuple[StepDirectory, str]":
-        """Return the directory of a step that runs, and why it can't be kept, in words; empty if it can."""
+        """Return the directory of a step that runs, and the reason why it can't be kept; empty if it can."""
         from mpforge.places.step import StepDirectory
 
         try:

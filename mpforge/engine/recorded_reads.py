@@ -76,7 +76,7 @@ class Reads:
             _set(real)
 
     def paths(self, more: Iterable[str]) -> dict[str, list[str]]:
-        """Return all paths that were read, by kind; what programs read, and ``more``, was read unheard."""
+        """Return all paths that were read, by kind; those of programs, and ``more``, are added afterwards."""
         try:
             unheard = _read_by(self._started)
         except (Unlisted, SourceUnreadable, OSError) as error:
@@ -90,7 +90,7 @@ class Reads:
         return found
 
     def are_unchanged(self) -> bool:
-        """Return whether all reads are known, and of what has not changed since, nor just before.
+        """Return whether all reads are known, and nothing that was read has changed since, or just before.
 
         What changed just before might change again without another stamp (git calls it racily clean).
         """
@@ -140,7 +140,7 @@ class Reads:
             self.spoiled = event
 
     def _add(self, path: Any, kind: str, folder: int | None = None) -> bool:
-        """Add a path unless it is no witness; return whether it is one."""
+        """Add a path if a change of it matters; return whether it does."""
         name = self._absolute(path, folder)
         if name is None or name == os.devnull:
             return False
@@ -163,7 +163,7 @@ class Reads:
             self._seen[name, kind] = unrecorded(name, kind)
 
     def _add_folder(self, folder: Any, *, with_links: bool) -> None:
-        """Add a directory; and the links in it, which an ``os.DirEntry`` follows unheard."""
+        """Add a directory and the links in it, because ``os.DirEntry`` follows links without an event."""
         name = self._absolute(folder, None)
         if name is None or f"{name}/".startswith(f"{self._state}/"):
             return
@@ -176,7 +176,7 @@ class Reads:
             self._on = True
 
     def _add_late(self, path: str) -> None:
-        """Add a path that was read unheard, and before: if it is absent, it must have been so then."""
+        """Add a path that was read earlier, unrecorded; if it is absent now, it must have been so then."""
         if self._add(path, WHOLE):
             found = self._seen.get((path, WHOLE)) or unrecorded(path)
             while len(found) == 1:

@@ -29,7 +29,7 @@ _SAYS_REQUIREMENTS = ("pyproject.toml", "setup.cfg", "setup.py")
 
 @dataclass(frozen=True)
 class _Expansion:
-    """An entry at a place of the spec, and the requirements and constraints that it stands for."""
+    """An entry at a place of the spec, and the requirements and constraints that replace it."""
 
     at: KeyPath
     requirements: list[str] = field(default_factory=list)

@@ -77,7 +77,8 @@ NOTHING_KNOWN = Selection()
 class Call:
     """A session to run: the arguments for its tests, and the sessions that the run selected.
 
-    ``since`` is how many sessions that are not ours have begun: what was seen before the last is not used.
+    ``since`` is how many sessions that are not ours have begun: what was found before the last one is not
+    used.
     """
 
     session: "IndexedSession"

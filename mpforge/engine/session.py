@@ -258,7 +258,7 @@ def why_static(run: SessionRun) -> str:
 
 
 def require_machine(run: SessionRun) -> None:
-    """Refuse an unknown CPU model, or a Python that can't be had, before anything is built for the test."""
+    """Refuse an unknown CPU model or an unobtainable Python before anything is built for the test."""
     tests = run.found.plan.step(run.session.result or "").tests
     if tests is not None:
         with _static_as_remedy():
@@ -267,7 +267,7 @@ def require_machine(run: SessionRun) -> None:
 
 @contextlib.contextmanager
 def _static_as_remedy() -> Iterator[None]:
-    """Add to the hint of a missing emulator or Python that a test may be static."""
+    """Add ``strategy = "static"`` to the hint for a missing emulator or Python."""
     try:
         yield
     except (NoEmulator, NoTargetPython) as error:

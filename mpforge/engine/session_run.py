@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class NotRun(Exception):
-    """Raised if a session turns out to have nothing to do; its text says why."""
+    """Raised if a session turns out to have nothing to do; its text is the reason."""
 
 
 def refusal_error(refusal: Refusal) -> MpforgeError:

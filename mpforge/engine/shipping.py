@@ -35,7 +35,7 @@ from mpforge.store.trees import Directory, FileNode, from_entries
 from mpforge.workspace import Workspace
 
 _UNNAMED = "unnamed"
-"""Name of a store whose directory can't be written: its records can't be told from others'."""
+"""Name of a store whose directory can't be written: its records look like those of other stores."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ class Shipping:
     def _common(
         self, session: PlannedSession, result: ActionResult, observed: tuple[str, ...]
     ) -> Entry:
-        """Return the entry of a file of a result, but for what distinguishes its files."""
+        """Return the part of an entry that all files of a result share."""
         choice = session.choice
         return Entry(
             path="",

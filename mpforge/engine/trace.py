@@ -30,8 +30,8 @@ _TRACE = "files.trace"
 class Traced:
     """The files of this host that a step opened or started.
 
-    ``in_key`` is how many its key has, ``compared`` how many its result records. ``unknown`` are the others,
-    with the packages that they belong to, or an empty text.
+    ``in_key`` is how many are in its key, ``compared`` how many its result records. ``unknown`` are the
+    others, with the packages that they belong to, or an empty text.
     """
 
     step: str

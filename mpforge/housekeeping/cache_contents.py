@@ -1,4 +1,4 @@
-"""List the parts of a cache beside its store of results: tools, packages, lists, notes; and foreign files.
+"""List the parts of a cache besides its store of results: tools, packages, lists, notes; and foreign files.
 
 Each part is returned as something that can be evicted. Files that belong to none of these, nor to the store,
 are only named. Knows no limits.
@@ -22,7 +22,7 @@ from mpforge.store.tool_store import ToolStore
 from mpforge.workspace import KEPT
 
 NAME = "name"
-"""The file with the cache's name, by which files built here are told from those built elsewhere."""
+"""The file with the cache's name, which distinguishes files built here from those built elsewhere."""
 STAMP = "collected"
 """The file whose mtime is the time of the last automatic collection."""
 
@@ -120,7 +120,7 @@ PARTS: Mapping[str, Callable[[Path], Iterator[Evictable]]] = {
     "package lists": lists,
     "kept step directories": kept,
 }
-"""The parts of a cache beside its store that can be evicted."""
+"""The parts of a cache, besides its store, that can be evicted."""
 
 
 def _remove(
@@ -229,7 +229,7 @@ def unheard(_message: str) -> None:
 
 
 def foreign(cache: Path) -> Iterator[Path]:
-    """Yield files in the cache, beside its store, that are not mpforge's."""
+    """Yield files in the cache, outside of its store, that are not mpforge's."""
     known = {"store", "tools", "distribution", KEPT, RUNTIMES, NAME, *_NOTES}
     for path in _listed(cache):
         if path.name not in known and not _NEW_NOTE.fullmatch(path.name):

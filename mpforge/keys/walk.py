@@ -2,7 +2,7 @@
 
 Every field of the step's command is an ingredient by construction: a reference enters as the digest of the
 tree it refers to, anything else as its own value, placeholders as written (except for fields that only narrow
-a tree: the digest is of the narrowed tree). Whatever the step uses beside its inputs (interpreters,
+a tree: the digest is of the narrowed tree). Whatever else the step uses (interpreters,
 toolchains, packages, emulators) enters as named parts from its provider.
 """
 

@@ -27,11 +27,11 @@ from mpforge.store.trees import Directory, from_entries
 
 _SHELL = "/bin/sh"
 _PROJECT = "/project"
-"""The place of the project's files in the image, as cibuildwheel has it, while the commands run."""
+"""The path of the project's files in the image while the commands run, the same as cibuildwheel's."""
 
 
 def seen(place: InImage, inputs: Inputs) -> Directory | None:
-    """Return the files of the project that the commands of a place see; None: they ask for none."""
+    """Return the files of the project that the commands of a place see; None if they need none."""
     if not place.sources:
         return None
     entries = dict(inputs.files.walk())

@@ -38,7 +38,7 @@ print("made", os.path.join({output!r}, made))
 class Backend:
     """The backend of the project in ``source``, called by ``python``.
 
-    ``variables`` are what its hooks see beside the step's environment.
+    ``variables`` are what its hooks see in addition to the step's environment.
     """
 
     run: StepRun
@@ -49,7 +49,7 @@ class Backend:
     def requirements(self, hook: Hook, settings: Settings) -> tuple[str, ...]:
         """Return the answer of ``get_requires_for_build_<hook>``, sorted; empty if the hook does not exist.
 
-        A visitor's step is not asked.
+        In a visitor's step the backend is not called.
         """
         if self.run.visitor is not None:
             return ()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mpforge.places.step import StepRun
 
 _FLAGS = {"CFLAGS": "-O2 -fPIC", "CXXFLAGS": "-O2 -fPIC"}
-"""Flags for builds that have none of their own; CMake's and Meson's builds have."""
+"""Flags for build systems without their own defaults, all except CMake and Meson."""
 
 
 _SHOWN = 5

@@ -36,7 +36,7 @@ class WheelHooks(Kind[H], Protocol[H]):
         provision: "Provision",
         realize: "Realize",
     ) -> Given:
-        """Return its trees, with test files that are observed rather than keyed, where that can be seen."""
+        """Return its trees; where reads can be observed, the content of test files is not in the key."""
         if not command.place.sees_host:
             return Given(trees)
         return Given(trees, keyed={"source": without_content(trees["source"], command.tests)})
@@ -66,7 +66,7 @@ class BuildingWheel(WheelHooks[BuildWheel]):
     """Kind of the steps that build a wheel."""
 
     def writes_environment(self, command: BuildWheel) -> bool:
-        """Return whether uv calls the hooks: it gets the view of the target by a file in the environment."""
+        """Return whether uv calls the hooks: a file in the environment then gives it the target view."""
         return command.frontend == "uv"
 
     def run(self, task: Task, command: BuildWheel, provision: "Provision") -> dict[str, str]:

@@ -14,7 +14,7 @@ class CheckingFiles(Kind[CheckFiles]):
     """Kind of the steps that check shipped files."""
 
     def parts(self, command: CheckFiles, given: Given, provision: "Provision") -> dict[str, str]:
-        """Return none: what it reads is in its inputs, how it checks in mpforge's version."""
+        """Return nothing: its inputs and mpforge's version determine the result."""
         return {}
 
     def run(self, task: Task, command: CheckFiles, provision: "Provision") -> dict[str, str]:

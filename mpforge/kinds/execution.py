@@ -33,7 +33,7 @@ _LACKS = {
     "network": "isolates steps from its network, but not from its files and processes",
     "none": "can't isolate steps from its network, files and processes",
 }
-"""The gap of an incomplete isolation, by its extent."""
+"""What an incomplete isolation lacks, by its extent."""
 
 
 def execute(task: Task, provision: Provision) -> dict[str, str]:

@@ -136,7 +136,7 @@ def resolved(
 
 
 def put_crates(store: BlobStore, crates: Directory, root: Path, source: Path) -> None:
-    """Put fetched crates into a step's directory, and the Cargo.lock that its source lacks into that."""
+    """Put fetched crates into a step's directory, and Cargo.lock files into a source that lacks them."""
     store.restore(crates, root)
     locks = crates.directories.get(_LOCKS, Directory())
     for path, _ in locks.walk():

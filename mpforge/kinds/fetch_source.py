@@ -78,7 +78,7 @@ class FetchingCommit(Kind[FetchCommit]):
 
 
 class CopyingFiles(Kind[CopyFiles]):
-    """Kind of the steps that copy a library's source or patches from files beside the spec."""
+    """Kind of the steps that copy a library's source or patches from files next to the spec."""
 
     def parts(self, command: CopyFiles, given: Given, provision: "Provision") -> dict[str, str]:
         """Return the digest of each file or directory. Raises ``SourceMissing``."""
@@ -114,7 +114,7 @@ def _digest(path: str, pins: Pins) -> str:
 
 
 def _unpack(archive: Path, folder: Path, output: Path) -> None:
-    """Unpack an archive, less its only directory at the top, if it has one."""
+    """Unpack an archive without the directory at its top, if it has only one."""
     from mpforge.artifacts import archives
 
     place = folder / "unpacked"

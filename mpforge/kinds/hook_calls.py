@@ -40,7 +40,7 @@ class HookCalls:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Variables that hooks see beside the step's environment; the spec's compiler flags come last."""
+        """Variables of hooks in addition to the step's environment; the spec's compiler flags come last."""
         if self.ready is None:
             return {}
         given = build_tools.with_variables(self.ready.hooks, self.task.step, self.run.fill)

@@ -72,7 +72,7 @@ class Culprit:
 
 @dataclass(frozen=True)
 class Found:
-    """Result of the second run: the place, Python's stack, and in ``lost`` why nothing was seen."""
+    """Result of the second run: the place, Python's stack, and in ``lost`` why no place was found."""
 
     culprit: Culprit | None = None
     stack: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ class Found:
 def suspected(error: StepFailed, *, emulated: bool) -> TestsFailed | None:
     """Return the error of a test that may have met an illegal instruction; None if it met none.
 
-    Of SIGFPE under QEMU only a trace can tell, so its error is that of any failed test.
+    For SIGFPE under QEMU only a trace shows the cause, so its error is that of any failed test.
     """
     if isinstance(error, IllegalInstruction):
         return error

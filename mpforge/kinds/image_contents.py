@@ -175,7 +175,7 @@ def _compiler(wanted: CrossImage, container: AnyContainer) -> dict[str, str]:
             f"the image {wanted.name} has no cross compiler: it sets no CC",
             hint=f"{hint}; or set CC in the toolchain's `environment`",
         )
-    # Variables of the shell beside the image's own.
+    # Variables that the shell adds to the image's.
     _, output = container.ask([_SHELL, "-c", _COMPILER], environment=wanted.added)
     compiler = dict(line.partition("=")[::2] for line in output.splitlines() if "=" in line)
     if not compiler.pop("found", ""):

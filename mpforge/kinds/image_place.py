@@ -63,7 +63,7 @@ class ProvidedImage:
         return self._parts() | ({"image.cpu": cpu_identity()} if own else {})
 
     def _parts(self) -> dict[str, str]:
-        """Return the image, and the way the runtime runs it.
+        """Return the image, and how the runtime runs it.
 
         The runtime is asked for values that are not remembered.
         """
@@ -171,7 +171,7 @@ class ProvidedImage:
     # --- a step --------------------------------------------------------------------------------
 
     def isolation(self) -> Isolation:
-        """Return how far programs are kept apart from this host: a container is wholly."""
+        """Return how well programs are isolated from this host: in a container, completely."""
         return self.containers.isolation
 
     def folders(self, step: Step, *, git: bool) -> tuple[str, ...]:

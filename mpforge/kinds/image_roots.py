@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mpforge.toolchains.zig_in_image import ProvidedZigInImage
 
 _OWN, _KERNELS = "own", "kernel"
-"""Whose handler starts the emulator: mpforge's, or the kernel's."""
+"""Which handler starts the emulator: mpforge's, or the kernel's."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class InstallingPackages(Kind[InstallPackages]):
         )
 
     def keyed(self, command: InstallPackages, given: Given) -> InstallPackages:
-        """Return the command with its completed request alone: the same packages are the same tree."""
+        """Return the command with its completed request only: the same packages give the same tree."""
         return command if given.packages is None else InstallPackages(given.packages.request)
 
     def parts(
@@ -112,7 +112,7 @@ def package_parts(pin: EnvironmentPin) -> dict[str, str]:
 def _packages(
     command: InstallPackages, provision: "Provision", realize: "Realize"
 ) -> EnvironmentPin:
-    """Return the pin of an environment, with the requirements that only its inputs tell."""
+    """Return the pin of an environment, with the requirements that are known only from its inputs."""
     request, pins = command.request, provision.pins
     extra: tuple[str, ...] = ()
     match command.extra:

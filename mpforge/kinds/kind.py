@@ -23,9 +23,9 @@ C = TypeVar("C", bound=Command)
 class Kind(Protocol[C]):
     """The steps of one command class, with the behaviour that most kinds share.
 
-    ``reads_host``: its programs read files of this host that no key can foresee, so they are observed.
-    ``sees_less``: a build that may fail because its source lacks files of the project. ``files_are_read``:
-    later steps read single files of its output in the store.
+    ``reads_host``: its programs read files of this host that a key can't list beforehand, so they are
+    observed. ``sees_less``: a build that may fail because its source lacks files of the project.
+    ``files_are_read``: later steps read single files of its output in the store.
     """
 
     reads_host: bool = False
@@ -63,7 +63,7 @@ class Kind(Protocol[C]):
         return set()
 
     def parts(self, command: C, given: Given, provision: "Provision") -> dict[str, str]:
-        """Return the parts used beside its inputs, by name; ``given`` is empty if asked beforehand."""
+        """Return what it uses in addition to inputs, by name; ``given`` is empty before they are known."""
         ...
 
     def run(self, task: Task, command: C, provision: "Provision") -> dict[str, str]:

@@ -124,7 +124,7 @@ class Provision:
         return {name: os.environ.get(name) for name in step.variables.passed}
 
     def _parts(self, step: Step, given: Given) -> dict[str, str]:
-        """Return a step's parts beside its inputs, by name; ``given`` is empty if asked beforehand."""
+        """Return what a step uses in addition to inputs; ``given`` is empty before they are known."""
         parts = {"host": self.plan.host} | _salt() | self.places.of(step.place).program_parts(step)
         return parts | kind_of(step.command).parts(step.command, given, self)
 

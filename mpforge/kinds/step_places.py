@@ -97,7 +97,7 @@ class ProvidedHost:
             self.toolbox.host_python(python)
 
     def prepare(self, compilers: Compilers, pythons: tuple[str, ...]) -> None:
-        """Obtain what builds with these compilers share there, beside them, by its Pythons: nothing."""
+        """Obtain what else builds with these compilers share there, by its Pythons: nothing."""
 
     def is_prepared(self, key: str) -> bool:
         """Return whether the preparation of a key is done."""

@@ -66,10 +66,10 @@ def graft(target: Path, site: Path) -> tuple[Path, ...]:
 
 
 def ask_compiler_for_sizes(site: Path) -> None:
-    """Let headers of host packages ask the compiler for the sizes that they note of another machine.
+    """Let headers of host packages ask the compiler for sizes, instead of noting another machine's.
 
-    Beside these and what a compiler answers in them already, numpy's headers are the same on all of Debian's
-    machines.
+    Apart from such sizes, numpy's headers are the same on all of Debian's machines, or ask the compiler
+    already.
     """
     for path in sorted(site.rglob("*.h")):
         text = path.read_bytes()

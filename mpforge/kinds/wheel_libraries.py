@@ -25,7 +25,7 @@ _AUDITWHEEL, _OURS = "auditwheel.cdx.json", "mpforge.cdx.json"
 _GIVEN = "the build was given it; which of its code was linked is not known"
 _COPIED = "its file was copied into the wheel"
 METADATA = "METADATA"
-"""The file beside licence files with the metadata of the package that a library was taken from."""
+"""The file next to licence files with the metadata of the package that a library was taken from."""
 _HASH = re.compile(r"-[0-9a-f]{8}(?=\.|$)")
 """The part of a file's name by which auditwheel makes it unique."""
 _VERSION = re.compile(r"(?m)^Version:[ \t]*(\S+)[ \t]*$")

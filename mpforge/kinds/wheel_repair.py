@@ -289,7 +289,7 @@ def rpaths(directory: StepDirectory) -> set[Path]:
 
 
 def _without_absolute_rpaths(run: StepRun, python: str, wheel: Path) -> Path:
-    """Remove rpaths into directories of this host: files look for libraries beside themselves only.
+    """Remove rpaths into directories of this host: files look for libraries only next to themselves.
 
     auditwheel leaves the rpath of a file as it is if it grafts nothing for it.
     """

@@ -215,7 +215,7 @@ def _holds(packages: Sequence[Package | DistroPackage | Crate], wanted: str) -> 
 
 
 def _write(path: Path, text: str) -> None:
-    # In mpforge's own directory: a killed process's leftover beside the lock would be a source file.
+    # In mpforge's own directory: next to the lock, a killed process's leftover would be a source file.
     folder = path.parent / ".mpforge"
     with contextlib.suppress(OSError):
         folder.mkdir(exist_ok=True)

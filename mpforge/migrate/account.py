@@ -11,7 +11,7 @@ OUTCOMES: tuple[Outcome, ...] = ("translated", "refused", "not needed")
 
 @dataclass(frozen=True)
 class Entry:
-    """A setting, what became of it, and the keys or the reason."""
+    """A setting, how it was translated, and the keys or the reason."""
 
     setting: Setting
     outcome: Outcome

@@ -69,7 +69,7 @@ class ProjectFiles:
         )
 
     def used_by_tests(self, sources: Iterable[str]) -> list[str]:
-        """Return what tests in ``sources`` use of the project beside themselves and its packages.
+        """Return what tests in ``sources`` use of the project besides themselves and its packages.
 
         These are the files and folders at the top whose names are in their code, or in pytest's option
         ``pythonpath``.

@@ -37,7 +37,7 @@ command = ["{python} -m pytest {posargs}"]"""
 
 @dataclass(frozen=True)
 class InitialSpec:
-    """A spec to write, the wheels that it builds beside cibuildwheel's, and the account of every option.
+    """A spec to write, its wheels compared with cibuildwheel's, and the account of every option.
 
     ``problems`` are places and texts about files or calls that could not be read. ``package`` is the
     package's directory with a slash at its end; empty if it is the project's.

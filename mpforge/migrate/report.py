@@ -9,7 +9,7 @@ from mpforge.platforms import python_words
 
 
 def summary(initial: InitialSpec, name: str) -> str:
-    """Return the summary of a written spec: its wheels, what differs and why, what became of each option."""
+    """Return the summary of a written spec: its wheels, the differences, how options were translated."""
     count = len(initial.wheels.leaves)
     lines = [f"wrote {name}: {_plural(count, 'wheel')} for {', '.join(initial.targets)}"]
     lines += [f"note: {place + ': ' if place else ''}{text}" for place, text in initial.problems]

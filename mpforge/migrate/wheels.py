@@ -173,7 +173,7 @@ _LATE = "its text is known only when the job runs; cibuildwheel's default is use
 
 
 def _account_selection(run: Run, options: Options, account: Account) -> None:
-    """Record what became of the settings that select wheels, and of those that are not known."""
+    """Record how settings that select wheels were translated, and which settings are not known."""
     for name in sorted(SELECTING):
         if (value := options.value(name)) is not None:
             key = "project.targets" if name == "archs" else "project.python"

@@ -146,7 +146,7 @@ def parts(names: Iterable[str], digests: FileDigests) -> dict[str, str]:
 
 @functools.cache
 def files_of(program: str) -> frozenset[Path]:
-    """Return the files and directories that a program of this host needs to run, beside the system's.
+    """Return the files and directories that a program of this host needs to run, except the system's.
 
     They are the program, its installation where that has a directory of its own, and the interpreter that
     it names.

@@ -126,7 +126,7 @@ def isolation() -> Isolation:
 def require_root(what: str, otherwise: str) -> None:
     """Raise ``HostCannot`` if this host can't run steps in a sandbox, which ``what`` needs.
 
-    ``otherwise`` is another way, in words.
+    ``otherwise`` is an alternative, as text.
     """
     found = isolation()
     if not found.has_root:
@@ -146,7 +146,7 @@ def _in_words(report: str, status: int) -> str:
 
 
 def reason(number: int) -> str:
-    """Return an errno of the launcher in words: ENOSPC is a limit of namespaces, not a full disk."""
+    """Return the text of the launcher's errno: ENOSPC is a limit of namespaces, not a full disk."""
     return "no more namespaces" if number == errno.ENOSPC else os.strerror(number)
 
 

@@ -1,4 +1,4 @@
-"""Facts that the compiler needs beside the spec and the lock: the host and the project, as data.
+"""Facts that the compiler needs in addition to the spec and the lock: the host and the project, as data.
 
 Gathering these facts is the engine's business.
 """
@@ -49,7 +49,7 @@ class ProjectFacts:
     ``backend`` is ``build-backend``; ``in_tree`` says that ``backend-path`` is set; ``form`` is ``tree`` (a
     checkout or a plain directory) or ``sdist`` (packed or unpacked). ``rust`` is the channel of
     ``rust-toolchain.toml``. ``requires_python`` is None if it is not known before an sdist is made;
-    ``requires_python_by`` names its source in words. ``pure_by`` says why it is known to be pure Python, if
+    ``requires_python_by`` names its source as text. ``pure_by`` says why it is known to be pure Python, if
     it is. ``own`` is the expected metadata of its wheel, None if not even its name is known;
     ``asks_compiler`` says that its ``setup.py`` may call a compiler for any command; ``groups`` are the
     dependency groups, names as written. ``listed`` are the requirements of the spec's entries that name files

@@ -83,7 +83,7 @@ class FetchCommit(_Fetch):
 
 @dataclass(frozen=True)
 class CopyFiles(_Fetch):
-    """Copy files beside the spec for a library: a ``source`` (directory or archive), or ``patches``.
+    """Copy files next to the spec for a library: a ``source`` (directory or archive), or ``patches``.
 
     Paths are relative to the project. Their content is in the key, not their names.
     """

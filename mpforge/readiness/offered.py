@@ -16,7 +16,7 @@ class Answer:
 
     ``since`` is the first version from which on all releases up to this one have a fitting wheel;
     ``last`` is the newest older version that has one, if this one has none. ``compiled`` is False if the
-    package is known to need no compiler. ``why`` is the reason if not even a version can be had.
+    package is known to need no compiler. ``why`` is the reason if there is no version at all.
     """
 
     state: State
@@ -33,7 +33,7 @@ class Answer:
 
     @property
     def past(self) -> str:
-        """The last version with a wheel, in words that follow “no wheel”."""
+        """The last version with a wheel, as a text that follows “no wheel”."""
         return f" since {self.last}, the last version with one" if self.last else " of any version"
 
 

@@ -98,7 +98,7 @@ class Look:
 
     @property
     def verdict(self) -> str:
-        """Its looks in words; ``seems``: nothing was built."""
+        """The result as a text; it says "seems", because nothing was built."""
         if self.trouble:
             return f"its sdist can't be inspected: {self.trouble}"
         if self.pure_by:

@@ -18,7 +18,7 @@ from mpforge.workspace import Options, Workspace
 
 @dataclass(frozen=True)
 class Fault:
-    """A reason against a release: what is wrong with which ``session``, which would mend it."""
+    """A reason against a release: what is wrong, and the ``session`` to run."""
 
     session: str
     what: str
@@ -118,7 +118,7 @@ def _of_tests(found: Compiled, made: ReleaseSet) -> Iterator[Fault]:
 
 
 def _of_sources(made: ReleaseSet) -> Iterator[Fault]:
-    """Yield wheels that were not made from the sdist's source, also where this host can't look at it."""
+    """Yield wheels that were not made from the sdist's source, even if this host can't read it."""
     sdists = [entry for entry in made.entries.values() if not entry.path.endswith(".whl")]
     for entry in made.entries.values():
         if sdists and entry.source != sdists[0].source:

@@ -1,7 +1,7 @@
 """A project's source as input of a build: its form, its files, its state (docs/contract.md, "Spec").
 
 Three forms: a checkout or plain directory, an unpacked sdist, a packed one. Knows git and archives
-by the modules beside it; knows nothing of steps and keys.
+through the modules next to it; knows nothing of steps and keys.
 """
 
 import contextlib

@@ -49,7 +49,7 @@ def libraries(spec: Spec) -> Mapping[str, Library]:
 
 
 def _completed(own: Library) -> Library:
-    """Return a library of the spec with what its recipe says beside; lists are joined, tables merged."""
+    """Return a library of the spec completed by its recipe; lists are joined, tables merged."""
     recipe = recipes().get(own.recipe or "")
     if recipe is None:
         return own

@@ -184,7 +184,7 @@ def _inside(annotation: object, part: str | int) -> object:
 
 
 def _model(annotation: object) -> type[BaseModel] | None:
-    """Return the model that an annotation allows, perhaps beside ``None``."""
+    """Return the model that an annotation allows, perhaps besides ``None``."""
     union = get_origin(annotation) in {Union, types.UnionType}
     members = get_args(annotation) if union else (annotation,)
     models = (kind for kind in members if isinstance(kind, type) and issubclass(kind, BaseModel))

@@ -62,7 +62,7 @@ def zig_target(platform: Platform, policy: str) -> str:
 
 
 def flags(platform: Platform) -> tuple[str, ...]:
-    """Return the arguments of every call of zig beside the target, such as the oldest CPU of its kind."""
+    """Return the arguments of every call of zig except the target, such as the oldest CPU."""
     libc = _MUSL_FLAGS if platform.libc is MUSL else ()
     return (*_COMMON_FLAGS, *libc, *platform.zig_flags)
 

@@ -29,7 +29,7 @@ class MuslLibrary:
     policy: str
 
     def facts(self) -> tuple[str, ...]:
-        """Return everything that determines the stub, beside zig's own."""
+        """Return everything that determines the stub, except zig itself."""
         return self.name, *sorted(oldest_libc_symbols(self.policy))
 
 

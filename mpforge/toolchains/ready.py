@@ -19,7 +19,7 @@ COMPILER_NOTES = "compiler-notes.txt"
 
 @dataclass(frozen=True)
 class ReadyCompilers:
-    """Compilers that can be called: variables for a build, those that build hooks see beside them.
+    """Compilers that can be called: variables for a build, and more for build hooks.
 
     ``path`` are directories for PATH; ``view`` is the target view, where there is one.
     """

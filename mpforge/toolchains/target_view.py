@@ -184,7 +184,7 @@ def emulation(tree: Path, *, emulator: Path, sysroot: Path, cpu: str | None) -> 
 
 
 def view_environment(tree: Path, view: View, there: Surroundings | None) -> dict[str, str]:
-    """Return the variables of build hooks beside their plain environment; see ``compiler_environment``.
+    """Return the variables that a view adds for build hooks; see ``compiler_environment``.
 
     Set it last: pypa/build empties PYTHONPATH. Append a user's CFLAGS to these, do not replace them.
     """

@@ -221,7 +221,7 @@ def still_valid(host: HostPython) -> bool:
 def headers(includes: Iterable[Path]) -> dict[str, Path]:
     """Return CPython's own headers by their relative name; of two with one name, the later directory's.
 
-    Headers of other packages beside them (greenlet, numpy) are no part of an interpreter.
+    Headers of other packages there (greenlet, numpy) are not part of an interpreter.
     """
     found: dict[str, Path] = {}
     for directory in includes:

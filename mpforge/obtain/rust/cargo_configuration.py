@@ -1,4 +1,4 @@
-"""The configuration that cargo reads beside a project's own: that of directories above it, and the user's.
+"""The configuration that cargo reads besides a project's own: that of directories above it, and the user's.
 
 cargo merges ``.cargo/config.toml`` of its directory and of every one above it, then CARGO_HOME's
 (doc.rust-lang.org/cargo, "Configuration"). A step's directory lies below the cache: files

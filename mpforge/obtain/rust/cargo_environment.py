@@ -41,7 +41,7 @@ class Setup:
 
 
 def identity(target: Platform, *, cross: bool) -> str:
-    """Return a digest of a build's settings beside its programs."""
+    """Return a digest of a build's settings, without its programs."""
     told = (_wrapper(target, cross=cross), _backends(target, "3", cross=cross), _quiet())
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
