@@ -81,7 +81,7 @@ class Prefix:
             path.unlink()  # a linker would prefer it
 
     def _up(self, path: Path) -> str:
-        """Return the way from a file's directory to the tree's top."""
+        """Return the relative path from a file's directory to the tree's top."""
         return "/".join([".."] * (len(path.relative_to(self.root).parts) - 1)) or "."
 
     def _replaced(self, text: str, here: str) -> str:
@@ -100,7 +100,7 @@ class Prefix:
         return text if self.shared else _with_private(text)
 
     def _script(self, path: Path, text: str) -> str:
-        """Return a shell script that asks for its own directory."""
+        """Return a shell script that finds its own directory."""
         changed = _outside_quotes(self._replaced(text, "${mpforge_prefix}"))
         if changed == text:
             return text

@@ -97,7 +97,7 @@ def newer_instructions(root: Path, files: Mapping[str, Binary], promise: Promise
 
 
 def _chosen_whole(name: str, promise: Promise) -> str | None:
-    """Return by what a file is loaded only where it runs; None if it is loaded everywhere."""
+    """Return what makes a file load only on CPUs that run it; None if it loads on any."""
     if any(fnmatchcase(name, glob) for glob in promise.newer):
         return "allow-newer-cpu of [build] names it"
     word = _NAMED_FOR.search(PurePosixPath(name).name)
@@ -119,7 +119,7 @@ def _is_outline_atomic(use: Use, code: Code) -> bool:
 
 
 def _asks(file: Binary, data: bytes, code: Code, needs: AbstractSet[str]) -> str | None:
-    """Return how a file asks for the CPU's features; None if it doesn't."""
+    """Return how a file checks the CPU's features; None if it doesn't."""
     if DETECTS in needs:
         return "it reads the CPU's identification"
     if code.resolvers:

@@ -98,7 +98,7 @@ def _read(data: bytes) -> "Bom":
 
 @contextlib.contextmanager
 def _old_words() -> Iterator[None]:
-    """Take CycloneDX 1.4's list of tools, of which the library warns; auditwheel writes it."""
+    """Accept CycloneDX 1.4's list of tools, which auditwheel writes, without the library's warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         yield

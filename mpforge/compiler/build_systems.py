@@ -45,7 +45,7 @@ def tools(build: "BuildOptions") -> tuple[str, ...]:
 
 
 def runs_programs(build: "BuildOptions") -> bool:
-    """Return whether the spec has a build run its own outputs, by ``{run}``."""
+    """Return whether a build runs its own outputs with ``{run}``."""
     texts = texts_of(commands([*build.commands, *build.before_build]))
     texts += [text(str(written)) for written in (*build.options, *build.environment.values())]
     return any(Placeholder("run") in part for part in texts)

@@ -79,7 +79,7 @@ def _session(
 
 
 def _refusal(compilation: Compilation, target: ResolvedTarget | None) -> Refusal | None:
-    """Return why nothing can be done for a target (None: the sdist), if that is so."""
+    """Return why a target (None: the sdist) can't be built at all; None if it can."""
     if compilation.host.platform is None:
         return _foreign_host(compilation.host)
     return compilation.excluded if target is None or target.pythons else None

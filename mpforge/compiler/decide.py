@@ -325,7 +325,7 @@ class Decision:
 
     @property
     def runs_natively(self) -> bool:
-        """True if this host's processor runs the target's programs: it is of its kind, or runs that too."""
+        """True if this host's processor runs the target's programs: it is the target's, or runs those too."""
         host = well_known().get(self.compilation.host_platform)
         same = host is not None and host.machine == self.platform.machine
         by_loader = same and self.platform.libc is MUSL

@@ -80,7 +80,7 @@ def _own(
 
 
 def identities(decision: Decision, needed: Libraries) -> Identities:
-    """Return the identities of the libraries that a build is given."""
+    """Return the identities of the libraries that a build uses."""
     table = recipes.libraries(decision.compilation.spec)
     return tuple((name, _identity(table[name])) for name, _ in needed)
 
@@ -100,7 +100,7 @@ def _identity(library: Library) -> Identity:
 
 
 def _public(urls: Iterable[str]) -> str | None:
-    """Return the first address that others may know, one of the web if there is any."""
+    """Return the first address that may be published, one of the web if there is any."""
     for shape in (r"https?://[^/@]+/", "debian:"):
         if found := next((url for url in urls if re.match(shape, url)), None):
             return found

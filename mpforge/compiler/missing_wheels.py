@@ -9,7 +9,7 @@ from mpforge.spec.model import BuildOptions
 
 
 def missing_wheels(decision: Decision) -> MissingWheels | None:
-    """Return the means to build a target's test requirements without a wheel; None if the spec forbids it.
+    """Return what building a target's test requirements without a wheel needs; None if the spec forbids it.
 
     They are compiled by zig on this host, however the project itself is.
     """

@@ -68,7 +68,7 @@ def runtime(asked: str, host: HostFacts) -> Literal["engine", "sandbox"]:
 
 
 def _lacks(wanted: Wanted, host: HostFacts) -> str | None:
-    """Return why a host can't run the target's image, or there is none; None if it can."""
+    """Return why a host can't run an image of the target, or that there is none; None if it can."""
     if wanted.boxed is None and wanted.image is None:
         return f"PyPA keeps no image for {wanted.platform.name}, and [build] image names none"
     if runtime(wanted.runtime, host) == "sandbox":
@@ -83,7 +83,7 @@ def _lacks(wanted: Wanted, host: HostFacts) -> str | None:
 
 
 def _too_old_for_zig(wanted: Wanted) -> str | None:
-    """Return why zig can't link for the policy, if it is to; else None."""
+    """Return why zig can't link for the policy; None if it can, or is not the toolchain."""
     oldest = wanted.platform.zig_policy
     if wanted.boxed is not None or wanted.toolchain not in ("auto", "zig"):
         return None
@@ -93,7 +93,7 @@ def _too_old_for_zig(wanted: Wanted) -> str | None:
 
 
 def native(wanted: Wanted, host: HostFacts) -> Verdict:
-    """Return a verdict on a machine of the target's own kind; in an image, if the spec names one."""
+    """Return the verdict on a native build; in an image, if the spec names one."""
     if (lack := _too_old_for_zig(wanted)) is not None and not wanted.image_given:
         return Verdict(False, lack)
     if host.platform == wanted.platform.name:
@@ -106,7 +106,7 @@ def native(wanted: Wanted, host: HostFacts) -> Verdict:
 
 
 def cross(wanted: Wanted, host: HostFacts) -> Verdict:
-    """Return a verdict on a cross compiler, here or in an image, which the backend must be known to allow."""
+    """Return the verdict on a cross compiler, here or in an image; the backend must be known to allow it."""
     if wanted.toolchain == "gcc":
         return Verdict(False, "the host's gcc builds for this host only")
     if wanted.boxed is not None and (lack := _lacks(wanted, host)) is not None:
@@ -129,7 +129,7 @@ def _by_backend(backend: Backend, wanted: Wanted) -> Verdict:
 
 
 def hybrid(wanted: Wanted, host: HostFacts) -> Verdict:
-    """Return a verdict on the target's image under emulation, with a compiler of this host put into it."""
+    """Return the verdict on the target's image under emulation, with a compiler of this host in it."""
     if wanted.toolchain not in ("auto", "zig"):
         return Verdict(False, f"it compiles with zig, but the toolchain is {wanted.toolchain}")
     if (lack := _too_old_for_zig(wanted) or _lacks(wanted, host)) is not None:
@@ -138,7 +138,7 @@ def hybrid(wanted: Wanted, host: HostFacts) -> Verdict:
 
 
 def emulate(wanted: Wanted, host: HostFacts) -> Verdict:
-    """Return a verdict on the target's image under emulation, with the image's own compiler."""
+    """Return the verdict on the target's image under emulation, with the image's own compiler."""
     if wanted.toolchain not in ("auto", OF_IMAGE):
         return Verdict(
             False, f"it compiles with the image's compiler, but the toolchain is {wanted.toolchain}"

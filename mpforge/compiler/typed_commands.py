@@ -61,7 +61,7 @@ def compiled_for(cpu: Cpu | None, given: Variables) -> Variables:
 
 
 def without(given: Variables, placeholders: Collection[str]) -> Variables:
-    """Return the variables that use none of the placeholders, which a step has no value for."""
+    """Return the variables that use none of the placeholders, for which a step has no value."""
     values = tuple((name, value) for name, value in given.values if not uses(value, placeholders))
     return replace(given, values=values)
 

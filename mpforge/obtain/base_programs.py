@@ -112,7 +112,7 @@ def names(suite: str) -> tuple[str, ...]:
 
 
 def pinned(lock: Lock, architecture: str) -> tuple[DistroPin, ...]:
-    """Return the pins of the lock's base for an architecture, of whatever distribution; else none."""
+    """Return the lock's pins of base programs for an architecture, of any distribution, if there are any."""
     for pin in lock.distribution:
         request = pin.request
         if request.architecture == architecture and request.names == names(request.suite):

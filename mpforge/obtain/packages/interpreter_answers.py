@@ -70,7 +70,7 @@ def _directories(python: str) -> dict[str, Any]:
 
 
 def _machine(platform: Platform, policy: str, python: str) -> dict[str, Any]:
-    """Return what is asked of the machine, in the words of uv's get_interpreter_info.py.
+    """Return the facts about the machine in the format of uv's get_interpreter_info.py.
 
     Older versions of uv read ``os`` and ``arch`` from a table ``platform``.
     """

@@ -40,8 +40,8 @@ class BuildLog:
 
 
 def machine_that_builds(triple: str) -> str:
-    """Return a GNU triple of this machine that is unlike the target's ``triple``, but of its C library.
+    """Return a GNU triple of this machine that differs from the target's ``triple``, except in its C library.
 
-    CPython's configure script wants both.
+    CPython's configure script requires both.
     """
     return f"{os.uname().machine}-build-linux-{triple.rpartition('-')[2]}"

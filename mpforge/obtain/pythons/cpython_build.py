@@ -142,7 +142,7 @@ def static_modules(setup: str) -> Iterator[str]:
 
 
 def absent_module(name: str, library: str) -> str:
-    """Return the text of a module that says why it can't be imported, which Python itself could not."""
+    """Return the text of a module whose import raises an error with the reason."""
     why = (
         f"no module named {name!r}: this Python, which mpforge built for tests, has no {library};"
         " name another one by MPFORGE_TARGET_PYTHON_TARGET_PYTHON (docs/configuration.md)"

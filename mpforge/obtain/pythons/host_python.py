@@ -120,7 +120,7 @@ class HostPython(Interpreter):
 
     @property
     def patched(self) -> str:
-        """Return the module of its library that uv wrote its place into, or an empty text."""
+        """Return the module of its library that uv wrote a path into, or an empty text."""
         is_managed = installed_pythons.is_managed(self.executable)
         return self.sysconfigdata_name if is_managed else ""
 
@@ -363,7 +363,7 @@ def _described(python: str, executable: Path, answer: Mapping[str, object]) -> H
 
 
 def _of_any_place(sysconfigdata: Path) -> str:
-    """Return the digest of a Python's own configuration; uv's has no place of its own until installed."""
+    """Return the digest of a Python's own configuration, without the path that uv writes into it."""
     if not installed_pythons.is_managed(sysconfigdata):
         return hash_file(sysconfigdata).digest
     home = str(sysconfigdata.resolve().parents[2])  # its lib/python3.11/
