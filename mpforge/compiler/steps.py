@@ -160,7 +160,7 @@ def _environment(
     given: Variables,
     ids: str,
 ) -> tuple[Step, ...]:
-    """Return the steps that make an isolated build environment, if any; ``ids`` is the format of their ids."""
+    """Return the steps that make an isolated environment, if any; ``ids`` is the format of their ids."""
     if not build.isolation:
         return ()
     return build_environments.steps(request, ask, given, build.timeout, ids)

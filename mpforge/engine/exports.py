@@ -112,7 +112,7 @@ def _add_inputs(collected: Export, store: SessionStore) -> None:
             if made is not None:
                 collected.results[key] = made
                 pending.append(made)
-    # A result of files of the host also lies under a key that has them.
+    # A result that read files of the host is also stored under a key that includes them.
     for result in [result for result in collected.results.values() if result.observed]:
         other = key_with(result.key, result.observed)
         collected.results[other] = replace(result, key=other)

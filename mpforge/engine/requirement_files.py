@@ -123,7 +123,7 @@ class Listing:
                 )
             return line.requirement(name, "")
         if own is not None and line.name and normal_name(line.name) == normal_name(own.name):
-            # Whatever the path holds: the wheel is what is tested.
+            # The content of the path does not matter: the wheel is tested.
             return line.requirement(own.name, "")
         if place.is_file() and place.name.endswith(".whl"):
             return self._wheel(line, place)

@@ -151,7 +151,7 @@ class Shipping:
 
     def _from_elsewhere(self, session: PlannedSession) -> tuple[Entry, ...] | None:
         """Return entries that another machine made from the same source and options: they are shipped."""
-        # The records first: the digest of the source needs a look at every file, and git's answers.
+        # The records first, because the digest of the source needs every file, and calls of git.
         ours = any(map(self._is_ours, self.dist.of(session.name)))
         if ours or self._name[0] == _UNNAMED:
             return None

@@ -168,7 +168,7 @@ class _Collection:
         results = [(key, kept) for (kind, key), kept in self._kept.items() if kind == "actions"]
         results.sort(key=lambda result: result[1].last_used, reverse=True)
         needed = self._last_needed({key: kept.last_used for key, kept in results})
-        # Of those needed equally long, the one that needs others comes first.
+        # Among results that were last needed at the same time, one that needs others comes first.
         for key, kept in results:
             remove = functools.partial(self._remove_result, key)
             yield Evictable(f"action {key}", kept.size, needed[key], remove)

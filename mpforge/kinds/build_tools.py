@@ -43,7 +43,7 @@ def make_ready(
     found = provision.toolbox.compilers(compilers, wanted, root, compiler_flags(task.step))
     found = library_inputs.joined(found, libraries)
     if compilers.configurer == "cmake":
-        # CMake 4 refuses projects that ask for a version below 3.5, as many of some age do.
+        # CMake 4 refuses projects that ask for a version below 3.5, as many older ones do.
         old = {"CMAKE_POLICY_VERSION_MINIMUM": "3.5"}
         found = dataclasses.replace(found, variables={**found.variables, **old})
     if not builds or compilers.emulator is None or found.view is None:

@@ -37,7 +37,7 @@ from mpforge.platforms import Platform, well_known
 # only tests need (greenlet.tests needs psutil): it may not be installed. A file that is named as
 # an extension module and has no init function is a library that the package itself loads (pycryptodome's).
 # One that wants a module of the standard library which this Python was made without (tkinter of Debian's)
-# is loaded with all its symbols, which is as much as this Python can tell of it.
+# is loaded with all its symbols, which is all that this Python can check.
 _IMPORT = """\
 import ctypes, importlib, importlib.util, os, sys
 print("importing on", os.uname().machine, "with Python", sys.version.split()[0])

@@ -21,7 +21,7 @@ from mpforge.spec.finding import Finding, as_written, dotted, finding_at, overla
 from mpforge.spec.model import Spec
 from mpforge.spec.suggest import NOTES, nearest_key, nearest_value
 
-# By pydantic's kinds of errors; the kinds of ``values`` say themselves what was expected.
+# What was expected, by pydantic's kinds of errors; those of ``values`` have their own texts.
 _EXPECTED: Mapping[str, str] = {
     "string_type": "a string",
     "bool_type": "true or false",

@@ -13,7 +13,7 @@ from mpforge.platforms import MUSL, Platform, policy_version
 from mpforge.toolchains import double_double
 from mpforge.toolchains.templates import filled, template
 
-# Debug mode traps on undefined behaviour, and clang says what it thinks of GCC's flags at length.
+# Debug mode traps on undefined behaviour, and clang warns of GCC's flags at length.
 _COMMON_FLAGS = (
     "-fno-sanitize=undefined",
     "-Wno-unknown-warning-option",
@@ -24,7 +24,7 @@ _COMMON_FLAGS = (
 # zig links musl statically unless told otherwise, even into an extension module.
 _MUSL_FLAGS = ("-dynamic",)
 
-# What no variable of the environment says is found on PATH by these names; the language of each.
+# The names by which builds find a compiler on PATH if no variable names it; the language of each.
 _DRIVERS = {"cc": "c", "c++": "c++"}
 # One text is read faster than several: what `compiler.sh` is put together from.
 _PARTS = ("host_paths", "cpu_names", "linking")

@@ -191,7 +191,7 @@ def view_environment(tree: Path, view: View, there: Surroundings | None) -> dict
     compilers, tools = compiler_environment(tree, view, there), view.tools or {}
     flags = [CFLAGS]
     if view.tools is not None and view.host is not None:
-        # Before what the place's own flags name: those are of one Python, if of any.
+        # Before directories in the place's own flags, which are for one Python at most.
         flags.insert(0, f"-I{tree / 'include' / view.host.headers_name}")
     environment = {
         **compilers,

@@ -49,8 +49,8 @@ _KINDS = (
     ("-fPIE", "-pie", "-o", "sample-pie", "-g0", "-Wl,-s"),
 )
 
-# What a global cache holds that is worth keeping: manifests, what they tell of, zig's own settings. The
-# rest serves zig programs (z), or is of no use afterwards (tmp, samples).
+# The parts of a global cache that are worth keeping: manifests, the files that they list, zig's own settings.
+# The rest is for programs written in zig (z), or useless afterwards (tmp, samples).
 _PARTS = ("h", "o", "b")
 
 # Flags that zig's own libraries are made with too. -O1 to -O3 and -O0 give the same ones.

@@ -16,7 +16,7 @@ from mpforge.obtain.pythons.build_log import BuildLog, machine_that_builds
 RECIPE = "4"
 """The version of this recipe, for keys: another one makes another Python."""
 
-# Tests wait for it less than for its compilation; zig takes a date in the code (getbuildinfo.c) for an error.
+# More optimization would cost more time than tests save. zig treats a date in the code as an error.
 _FLAGS = "-O1 -w -Wno-date-time -Wno-error=date-time"
 
 # What configure would see by running a program of the target, or files of the machine that it will run on.

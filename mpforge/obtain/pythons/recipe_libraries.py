@@ -54,10 +54,10 @@ _SQLITE_SOURCE = Source(
         ),
     ),
 )
-# Tests wait for them less than for their compilation.
+# Without much optimization, because compiling would cost more time than tests save.
 _FLAGS = "-O1 -fPIC -w"
 _OPENSSL = "openssl"
-# Of 1,000 files, which would take 250 CPU seconds: so they take 90. Its ciphers are assembly in any case.
+# OpenSSL has 1,000 files, which would take 250 CPU seconds, and take 90 like this. Its ciphers are assembly.
 # Without optimization zig would add its checks for undefined behaviour.
 _OPENSSL_FLAGS = "-O0 -g0 -fno-sanitize=undefined -fPIC -w"
 # What neither TLS nor hashlib needs.

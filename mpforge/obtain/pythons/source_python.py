@@ -27,7 +27,7 @@ from mpforge.plan.pins import DistroPin, DistroRequest
 from mpforge.platforms import GLIBC, MUSL, Platform, by_machine, python_words
 from mpforge.platforms.python_words import PythonWord
 
-# Those that were built so; others are uv's.
+# Pythons that were built in this way; others come from uv.
 _PYTHONS = {MUSL: ("cp311", "cp313", "cp313t"), GLIBC: ("cp313t",)}
 _PROGRAMS = ("make", "perl")  # OpenSSL's configuration is in Perl
 _WORK = ".work"

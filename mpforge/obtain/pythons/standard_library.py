@@ -18,7 +18,7 @@ def compile_library(host_python: str | None, tree: Path, library: Path) -> None:
     argv = [host_python, "-I", "-S", "-m", "compileall", *options, str(library)]
     # Its exit status also counts deliberately bad test data, so the result is checked instead.
     done = processes.capture(argv)
-    # Its bytecode is that of the same version with a GIL, as its name of the cache is.
+    # It has the bytecode of the same version with a GIL, under the same name.
     tag = library.name.removeprefix("python").replace(".", "").rstrip("t")
     if not any((library / "__pycache__").glob(f"os.*-{tag}*.pyc")):
         why = done.stderr.strip() or f"it writes no .pyc files for python{tag}"
