@@ -18,7 +18,8 @@ from mpforge.toolchains.ready import (
 )
 from mpforge.toolchains.zig import Runtime, Zig
 
-# They look for a compiler of the machine that builds, and try it, whether they will use it or not.
+# They look for a compiler of the machine that builds, and try it, whether they will use it or not:
+# Meson for each language of the project, the others for C.
 _BUILDS_FOR_ITSELF = ("meson", "autotools", "cargo")
 
 
@@ -139,16 +140,22 @@ class ProvidedZig(ProvidedToolchain):
         self, languages: tuple[Language, ...], flags: tuple[str, ...], directory: Path
     ) -> Path:
         """Return zig's cache for one step; without a language, from the libraries that exist already."""
+        wanted = self.libraries_for(languages, flags)
+        return zig.private_cache([self._primed(*each) for each in wanted], directory)
+
+    def libraries_for(
+        self, languages: tuple[Language, ...], flags: tuple[str, ...]
+    ) -> list[tuple[Language, Runtime]]:
+        """Return which of zig's libraries a step's cache holds; without a language, those that exist."""
         compilers = self._compilers
         runtime = self._runtime(flags if languages else ())
         found = self._tools.store.find(*runtime.name("c")) is not None
-        wanted: Language | None = (
-            "c++" if "c++" in languages else "c" if languages or found else None
-        )
-        primed = [] if wanted is None else [self._primed(wanted, runtime)]
+        language: Language = "c++" if "c++" in languages else "c"
+        wanted = [(language, runtime)] if languages or found else []
         if languages and compilers.cross and compilers.configurer in _BUILDS_FOR_ITSELF:
-            primed.append(self._primed("c", self._runtime(builder=this_machine())))
-        return zig.private_cache(primed, directory)
+            own: Language = language if compilers.configurer == "meson" else "c"
+            wanted.append((own, self._runtime(builder=this_machine())))
+        return wanted
 
 
 def this_machine() -> Platform:

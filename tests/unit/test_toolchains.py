@@ -1,5 +1,6 @@
 """The five cases of a toolchain: which one a spec leads to, and what each needs before it can be called."""
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from mpforge.plan.pins import EnvironmentPin, EnvironmentRequest, ImageRequest, 
 from mpforge.plan.places import InImage
 from mpforge.plan.toolchains import (
     Compilers,
+    Configurer,
     CrossImage,
     HostGcc,
     HostZig,
@@ -95,6 +97,31 @@ def test_zig_must_be_fetched_and_its_library_and_view_made_once(tmp_path: Path) 
     assert not toolchain.is_prepared()
     session.put(*target_view.view_name(toolchain._view))
     assert toolchain.is_prepared()
+
+
+@pytest.mark.parametrize(
+    ("configurer", "wanted"),
+    [
+        (None, [("c++", "aarch64")]),
+        ("cmake", [("c++", "aarch64")]),
+        ("autotools", [("c++", "aarch64"), ("c", "here")]),
+        ("meson", [("c++", "aarch64"), ("c++", "here")]),  # it tries both machines' C++ compilers
+    ],
+)
+def test_libraries_of_zig_s_that_a_c_plus_plus_build_links_are_not_made_in_each_step(
+    tmp_path: Path, configurer: Configurer | None, wanted: list[tuple[str, str]]
+) -> None:
+    compilers = Compilers(
+        HostZig(REQUEST, cross=True), "aarch64", "manylinux_2_28", None, configurer=configurer
+    )
+    toolchain = provided(compilers, Session(tmp_path).tools)
+    assert isinstance(toolchain, ProvidedZig)
+    found = toolchain.libraries_for(("c", "c++"), ())
+    machines = [(language, runtime.triple.partition("-")[0]) for language, runtime in found]
+    here = os.uname().machine
+    assert machines == [
+        (language, here if where == "here" else where) for language, where in wanted
+    ]
 
 
 def test_zig_in_an_image_has_the_native_programs_that_call_it_in_its_key(tmp_path: Path) -> None:
