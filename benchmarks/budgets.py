@@ -58,7 +58,7 @@ class Outcome:
         return self.what, f"{self.ours:.3f}", f"{self.other:.3f}", figure, f"≤ {limit}", verdict
 
 
-HEAD = ("budget", "mpforge, CPU s", "beside it, CPU s", "figure", "budget's", "")
+HEAD = ("budget", "mpforge, CPU s", "baseline, CPU s", "figure", "limit", "")
 
 
 def program(*argv: str, folder: Path, cache: Path | None = None) -> float:
