@@ -68,7 +68,7 @@ def _check(recipe: recipes.Recipe) -> bool:
 
 
 def _written(name: str) -> str:
-    """Return a recipe as it is written, less what is not its own."""
+    """Return the table of a recipe, as written in the file."""
     text = resources.files("mpforge.spec").joinpath("recipes.toml").read_text("utf-8")
     _, _, after = text.partition(f"\n[{name}]\n")
     table = after.partition("\n\n[")[0].rstrip()

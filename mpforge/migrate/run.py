@@ -49,7 +49,7 @@ class Run:
 
 @dataclass
 class Found:
-    """What the CI files say: runs for Linux, and every setting in them with what became of it.
+    """What the CI files say: runs for Linux, and every setting in them with how it was translated.
 
     ``settings`` are all variables and inputs; ``notes`` say why one does not reach a run for Linux, by
     setting; ``problems`` are about files or calls, as (place, text).

@@ -12,7 +12,7 @@ from pathlib import Path
 
 _TABLE = Path(__file__).with_name("encodings.csv")
 DETECTS = "detects"
-"""The feature of an instruction by which a program asks what its CPU has."""
+"""The feature of instructions by which a program checks what its CPU has."""
 
 
 @dataclass(frozen=True)

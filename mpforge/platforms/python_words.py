@@ -87,7 +87,7 @@ _THREADS_SUPPORTED_SINCE = 14  # PEP 779
 
 @functools.cache
 def automatic() -> tuple[str, ...]:
-    """Return every CPython that a spec may name, without the GIL from the version that supports it on."""
+    """Return every CPython that a spec may name; free-threaded ones only where that is supported."""
     return tuple(
         word
         for word, parts in ((word, parse(word)) for word in known())

@@ -40,8 +40,8 @@ def resolve(
 ) -> tuple[tuple[Resolved, ...], dict[str, str]]:
     """Return the packages for a request's Python and platform, and for files of requirements, by name.
 
-    Beside them those without a usable version, with uv's reason; others are resolved without them. uv may run
-    build scripts of packages without a wheel, to learn their requirements. Raises ``Unresolvable``,
+    Also return the packages without a usable version, with uv's reason; others are resolved without them. uv
+    may run build scripts of packages without a wheel, to learn their requirements. Raises ``Unresolvable``,
     ``IndexUnreachable``, ``WrongInput`` for a file that is none of requirements.
     """
     system = well_known()[request.target], request.policy

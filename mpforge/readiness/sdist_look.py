@@ -86,7 +86,7 @@ class Look:
     """The facts about its build that a source distribution's files show.
 
     ``libraries`` are foreign ones that it may ask for, ``known`` those of them with a recipe, by its name.
-    ``trouble`` says why it could not be looked at.
+    ``trouble`` says why it could not be inspected.
     """
 
     backend: str = ""

@@ -83,7 +83,7 @@ def survey(
 
 
 def _page(package: Resolved) -> Resolved:
-    """Return what stands for a package's page at its index, whatever the version."""
+    """Return the key of a package's page at its index, the same for all versions."""
     return Resolved(package.name, "", package.index)
 
 
@@ -104,7 +104,7 @@ def _looks(
     store: BlobStore,
     tell: Callable[[str], None],
 ) -> dict[tuple[str, str], Look]:
-    """Look at each source distribution that stands in the way; pure ones no longer do."""
+    """Inspect the sdist of each blocking package; those of pure Python no longer block."""
     found: dict[tuple[str, str], Look] = {}
     for column in columns:
         for name, cell in column.cells.items():

@@ -59,7 +59,7 @@ def check(files: Sequence[Path], *, public: bool) -> list[str]:
 
 
 def _check(file: Path, faults: list[str], *, public: bool) -> _Told:
-    """Add a file's faults to ``faults``; return what it says that it is."""
+    """Add a file's faults to ``faults``; return the project and version that it names."""
     if file.name.endswith(".whl"):
         name = wheels.wheel_name(file.name)
         told, text = _Told(normal_name(name.name), name.version), wheels.metadata_bytes(file)

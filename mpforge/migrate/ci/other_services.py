@@ -275,7 +275,7 @@ def _runner(job: _Job, variables: Mapping[str, Setting]) -> Runner:
 
 
 def _expanded(text: str, variables: Mapping[str, Setting]) -> str:
-    """Return a text with the variables of the file expanded, and a hole for each other of the service."""
+    """Return a text with the variables of the file expanded, and a hole for each of the service's."""
 
     def value(match: re.Match[str]) -> str:
         name = match["azure"] or match["braced"] or match["plain"]

@@ -28,7 +28,7 @@ UNKNOWN_RUNNER = Runner()
 
 
 def runner_of(labels: Iterable[object]) -> Runner:
-    """Return what a runner with these labels is; nothing of labels that say nothing."""
+    """Return the runner that these labels name; one without facts if they name none."""
     text = " ".join(str(label).lower() for label in labels)
     words = [word for word in re.split(r"[^a-z0-9_]+", text) if word]
     other = next((_OTHERS[w] for word in words for w in _OTHERS if word.startswith(w)), "")
