@@ -1,22 +1,18 @@
 """Write a wheel's software bill of materials: a CycloneDX document for ``.dist-info/sboms`` (PEP 770).
 
-The same libraries give the same bytes: the document has no serial number and no time.
+The same libraries give the same bytes: the document has no serial number and no time. It is written here and
+not by cyclonedx-python-lib, whose import takes 0.3 s of each build with libraries; a test validates it.
 """
 
-import contextlib
 import json
-import logging
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
-from mpforge import __version__
+from packaging.utils import canonicalize_name
 
-if TYPE_CHECKING:
-    from cyclonedx.model.bom import Bom
-    from cyclonedx.model.component import Component
+from mpforge import __version__
 
 _OWN = "mpforge"
 
@@ -51,97 +47,105 @@ def document(name: str, version: str, parts: Sequence[Part], others: Iterable[by
     The components of ``others``, bills of the same wheel as JSON, are added to ``parts``. Raises
     ``ValueError`` for others that are no CycloneDX documents.
     """
-    logging.getLogger("py_serializable").setLevel(logging.WARNING)  # nox shows all messages
-    from cyclonedx.model.bom import Bom
-    from cyclonedx.model.component import Component
-    from cyclonedx.model.tool import ToolRepository
-    from cyclonedx.output.json import JsonV1Dot6
-    from packageurl import PackageURL
-
-    purl = PackageURL("pypi", name=name, version=version)
-    wheel = Component(name=name, version=version, purl=purl, bom_ref=purl.to_string())
-    bill = Bom()
-    bill.metadata.component = wheel
-    tools = [Component(name=_OWN, version=__version__)]
-    found = {part.name: _component(part) for part in parts}
-    own = [*found.values()]
+    wheel = _package(name, version)
+    components = [_component(part) for part in parts]
+    tools: list[dict[str, Any]] = [{"type": "application", "name": _OWN, "version": __version__}]
     for text in others:
-        other = _read(text)
-        known = other.metadata.component
-        own += [item for item in other.components if known is None or item.bom_ref != known.bom_ref]
-        with _old_words():
-            old = [*other.metadata.tools.tools]
-        tools += [Component(name=tool.name or "", version=tool.version) for tool in old]
-        tools += other.metadata.tools.components
-    bill.metadata.tools = ToolRepository(components=tools)
-    bill.components.update(own)
-    bill.register_dependency(wheel, own)
-    for part in parts:
-        bill.register_dependency(found[part.name], [found[n] for n in part.needs if n in found])
-    data: dict[str, Any] = json.loads(JsonV1Dot6(bill).output_as_string())
-    data.pop("serialNumber", None)
-    data["metadata"].pop("timestamp", None)
+        found, makers = _read(text)
+        components += found
+        tools += makers
+    known = {part.name for part in parts}
+    needs = {part.name: sorted(known.intersection(part.needs)) for part in parts}
+    refs = sorted(item["bom-ref"] for item in components)
+    data = {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "component": {
+                "type": "library",
+                "bom-ref": wheel,
+                "name": name,
+                "version": version,
+                "purl": wheel,
+            },
+            "tools": {"components": tools},
+        },
+        "components": sorted(components, key=lambda item: (item["name"], item["bom-ref"])),
+        "dependencies": [
+            {"ref": wheel, "dependsOn": refs},
+            *({"ref": ref, "dependsOn": needs.get(ref, [])} for ref in refs),
+        ],
+    }
     return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def _read(data: bytes) -> "Bom":
-    from cyclonedx.model.bom import Bom
-
-    read: Callable[..., Bom] = getattr(Bom, "from_json")  # noqa: B009 - a decorator makes it
+def _read(text: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the components of a bill other than its subject, and the tools that wrote it."""
+    data = json.loads(text)
     try:
-        with _old_words():
-            return read(json.loads(data))
-    # Another tool wrote it: for wrong types and values in it the library raises whatever Python does.
-    except Exception as error:
-        raise ValueError(f"not a CycloneDX document: {error}") from error
+        if data["bomFormat"] != "CycloneDX":
+            raise ValueError("not a CycloneDX document")
+        subject, tools = data["metadata"]["component"]["bom-ref"], data["metadata"]["tools"]
+        if isinstance(tools, list):  # as CycloneDX 1.4 has them; auditwheel writes it
+            tools = {"components": [{"type": "application", **tool} for tool in tools]}
+        found = [item for item in data["components"] if item["bom-ref"] != subject and item["name"]]
+        return found, tools["components"]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a CycloneDX document: no {error}") from error
 
 
-@contextlib.contextmanager
-def _old_words() -> Iterator[None]:
-    """Accept CycloneDX 1.4's list of tools, which auditwheel writes, without the library's warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield
-
-
-def _component(part: Part) -> "Component":
-    from cyclonedx.contrib.license.factories import LicenseFactory
-    from cyclonedx.model import (
-        ExternalReference,
-        ExternalReferenceType,
-        HashAlgorithm,
-        HashType,
-        Property,
-        XsUri,
-    )
-    from cyclonedx.model.component import Component, Patch, PatchClassification, Pedigree
-    from packageurl import PackageURL
-
-    digest = [HashType(alg=HashAlgorithm.SHA_256, content=part.sha256)] if part.sha256 else []
-    kind = ExternalReferenceType
-    source = ExternalReference(
-        type=kind.VCS if part.commit else kind.SOURCE_DISTRIBUTION,
-        url=XsUri(quote(part.url or "", safe="/:+%")),
-        hashes=digest,
-    )
-    checksum = {"checksum": f"sha256:{part.sha256}"} if part.sha256 else None
+def _component(part: Part) -> dict[str, Any]:
+    checksum = {"checksum": f"sha256:{part.sha256}"} if part.sha256 else {}
     if part.commit:
         checksum = {"vcs_url": f"git+{part.url or ''}@{part.commit}"}
-    purl = (
-        PackageURL("pypi", name=part.package, version=part.version)
-        if part.package
-        else PackageURL("generic", name=part.name, version=part.version, qualifiers=checksum)
-    )
-    told = [("linkage", part.linkage), ("evidence", part.evidence)]
+    told = [("evidence", part.evidence), ("linkage", part.linkage)]
     told += [("license-file", name) for name in part.license_files]
-    patches = [Patch(type=PatchClassification.UNOFFICIAL)]
-    return Component(
-        name=part.name,
-        version=part.version,
-        purl=purl,
-        bom_ref=part.name,
-        licenses=[LicenseFactory().make_from_string(part.license)] if part.license else [],
-        external_references=[source] if part.url else [],
-        properties=[Property(name=f"{_OWN}:{name}", value=value) for name, value in told],
-        pedigree=Pedigree(patches=patches) if part.patched else None,
-    )
+    found: dict[str, Any] = {
+        "type": "library",
+        "bom-ref": part.name,
+        "name": part.name,
+        "purl": (
+            _package(part.package, part.version)
+            if part.package
+            else _purl("generic", part.name, part.version, checksum)
+        ),
+        "properties": [{"name": f"{_OWN}:{name}", "value": value} for name, value in told],
+    }
+    if part.version:
+        found["version"] = part.version
+    if part.license:
+        found["licenses"] = [_license(part.license)]
+    if part.url:
+        found["externalReferences"] = [_source(part, part.url)]
+    if part.patched:
+        found["pedigree"] = {"patches": [{"type": "unofficial"}]}
+    return found
+
+
+def _source(part: Part, url: str) -> dict[str, Any]:
+    kind = "vcs" if part.commit else "source-distribution"
+    digests = [{"alg": "SHA-256", "content": part.sha256}] if part.sha256 else []
+    source: dict[str, Any] = {"type": kind, "url": quote(url, safe="/:+%")}
+    return {**source, "hashes": digests} if digests else source
+
+
+def _license(text: str) -> dict[str, Any]:
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        return {"expression": canonicalize_license_expression(text)}
+    except InvalidLicenseExpression:
+        return {"license": {"name": text}}
+
+
+def _package(name: str, version: str | None) -> str:
+    return _purl("pypi", canonicalize_name(name), version, {})
+
+
+def _purl(kind: str, name: str, version: str | None, qualifiers: Mapping[str, str]) -> str:
+    """Return a package URL (github.com/package-url/purl-spec)."""
+    known = f"@{quote(version, safe='')}" if version else ""
+    more = "&".join(f"{key}={quote(value, safe=':/')}" for key, value in qualifiers.items())
+    return f"pkg:{kind}/{quote(name, safe='')}{known}{'?' if more else ''}{more}"

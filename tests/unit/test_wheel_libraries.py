@@ -87,7 +87,7 @@ def test_a_wheel_lists_a_static_library_that_its_build_was_given(tmp_path: Path)
     found = bill(files)
     zlib = component(found, "zlib")
     assert zlib["purl"] == f"pkg:generic/zlib@1.3?checksum=sha256:{SHA}"
-    assert zlib["licenses"] == [{"license": {"id": "Zlib"}}]
+    assert zlib["licenses"] == [{"expression": "Zlib"}]
     assert (zlib["mpforge:linkage"], zlib["mpforge:license-file"]) == ("static", license_file)
     assert "not known" in zlib["mpforge:evidence"]
     assert zlib["pedigree"] == {"patches": [{"type": "unofficial"}]}
@@ -109,6 +109,16 @@ def test_a_source_in_a_repository_is_named_by_its_commit(tmp_path: Path) -> None
     assert x["purl"].startswith("pkg:generic/x@1?vcs_url=git%2Bhttps://x.example/x.git%40555")
     (source,) = x["externalReferences"]
     assert (source["type"], source["url"]) == ("vcs", "https://x.example/x.git")
+
+
+def test_a_licence_that_is_no_spdx_expression_is_listed_by_its_name(tmp_path: Path) -> None:
+    content = put(tmp_path, "it/_it.so", f"{INFO}/METADATA")
+    for licence, listed in {
+        "mit or apache-2.0": {"expression": "MIT OR Apache-2.0"},
+        "our own": {"license": {"name": "our own"}},
+    }.items():
+        files = record(WHEEL, content, content, {"x": GivenLibrary(Identity("1", licence))}, ())
+        assert component(bill(files), "x")["licenses"] == [listed]
 
 
 def test_a_wheel_lists_shared_libraries_only_if_they_were_copied_into_it(tmp_path: Path) -> None:
@@ -145,10 +155,11 @@ def test_auditwheel_s_own_bill_is_merged_and_no_copied_file_is_left_out(tmp_path
     assert tools == {"mpforge", "auditwheel"}
 
     # One that is no bill stays as it is.
-    (after / old).write_bytes(b"{}[")
-    files = record(WHEEL, before, after, LIBRARIES, copied)
-    assert old not in files
-    assert component(bill(files), "libb.so.1")
+    for other in (b"{}[", b"[]", b'{"components": []}'):
+        (after / old).write_bytes(other)
+        files = record(WHEEL, before, after, LIBRARIES, copied)
+        assert old not in files
+        assert component(bill(files), "libb.so.1")
 
 
 def test_a_wheel_without_compiled_code_or_libraries_records_nothing(tmp_path: Path) -> None:
