@@ -20,7 +20,7 @@ from mpforge.obtain.pythons import host_python
 from mpforge.obtain.pythons.host_python import HostPython
 from mpforge.places.containers.container import Container
 from mpforge.store.tool_store import ToolStore
-from tests.e2e.test_container_faults import new_project
+from tests.e2e.container_project import new_project
 from tests.e2e.workspace import Cache, Workspace
 from tests.images.container_runtime import ContainerRuntime
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import NATIVE
-from tests.e2e.test_container_faults import build_in, new_project
+from tests.e2e.container_project import build_in, new_project
 from tests.e2e.workspace import Cache, Workspace
 from tests.images.container_runtime import ContainerRuntime
 from tests.images.daemon import daemon, why_no_daemon

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.e2e.conftest import NATIVE
-from tests.e2e.test_container_faults import build_in, new_project
+from tests.e2e.container_project import build_in, new_project
 from tests.e2e.workspace import Cache, Run, Workspace
 
 VALUE = "hushed-up"

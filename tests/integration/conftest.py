@@ -7,6 +7,7 @@ import pytest
 from tests.e2e.conftest import write_project
 from tests.e2e.workspace import Cache
 from tests.integration.checkout import Checkout
+from tests.integration.repositories import root, with_submodule  # noqa: F401 (fixtures)
 
 
 @pytest.fixture
