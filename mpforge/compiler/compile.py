@@ -14,8 +14,9 @@ from mpforge.compiler import (
     pythons,
     steps,
 )
-from mpforge.compiler.decide import Compilation, Decision, options_digest, sdist_compilers
+from mpforge.compiler.decide import Compilation, Decision, sdist_compilers
 from mpforge.compiler.index import compile_index
+from mpforge.compiler.options_digest import options_digest
 from mpforge.compiler.wants import wants_of
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.index import IndexedSession
@@ -121,7 +122,7 @@ def _sdist(compilation: Compilation, planned: PlannedSession) -> PlannedSession:
         steps=ids,
         result=ids[-1],
         compilers=() if compilers is None else (compilers,),
-        options=options_digest(compilation, spec.build),
+        options=options_digest(spec, compilation.project, spec.build),
     )
 
 

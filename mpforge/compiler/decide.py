@@ -5,8 +5,6 @@ decisions. Pure: the host's facts are given.
 """
 
 import functools
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +17,7 @@ from mpforge.compiler import (
     pythons,
     strategies,
 )
-from mpforge.compiler.availability import is_zig
+from mpforge.compiler.options_digest import options_digest
 from mpforge.compiler.typed_commands import commands, of_target, text
 from mpforge.plan.facts import HostFacts, ProjectFacts
 from mpforge.plan.pins import ImageRequest, Lock
@@ -40,17 +38,8 @@ from mpforge.plan.toolchains import (
 from mpforge.platforms import GLIBC, MUSL, Platform, legacy_name, python_words, well_known
 from mpforge.platforms.cpus import Cpu, baseline, known_cpus
 from mpforge.platforms.policies import normal_policy
-from mpforge.spec import recipes
-from mpforge.spec.library_tables import Library
 from mpforge.spec.model import BuildOptions, Spec
-from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, with_needs, word
-
-# Options that say how or where to build, not what: they don't distinguish shipped files. Of the
-# tools only zig's version is one of these: see ``options_digest``.
-_NOT_OF_THE_RESULT = {
-    *("strategy", "toolchain", "image", "runtime", "timeout", "tools", "frontend"),
-    "base_programs",
-}
+from mpforge.spec.options import Options, ResolvedTarget, resolve, targets, word
 
 _NO_GCC = Refusal(
     "wrong-input",
@@ -157,7 +146,7 @@ class Decision:
     @functools.cached_property
     def digest(self) -> str:
         """A digest of the options that distinguish shipped files."""
-        return options_digest(self.compilation, self.build)
+        return options_digest(self.compilation.spec, self.compilation.project, self.build)
 
     @property
     def platform(self) -> Platform:
@@ -346,29 +335,6 @@ class Decision:
         if self.options.test.strategy == "static":
             return "static"
         return "emulated" if self.machine(cpu).emulated else "native"
-
-
-def options_digest(compilation: Compilation, build: BuildOptions) -> str:
-    """Return the sha256 of the options that decide a shipped file's content, not how it is made."""
-    # Not mode="json": pydantic 2 warns about its own lists where a command may be text or words.
-    data = build.model_dump(exclude=_NOT_OF_THE_RESULT)
-    tools = [tool for tool in build.tools if not is_zig(tool)]
-    if tools:
-        data["tools"] = tools  # a build script may behave differently when it finds one
-    if build.libraries:
-        table = recipes.libraries(compilation.spec)
-        named = with_needs(build.libraries, table)
-        data["libraries"] = {name: _content_of(table[name]) for name in named}
-    project = compilation.project
-    data["requires"] = sorted(project.requirements(build.requires))
-    data["constraints"] = project.constraints(build.constraints, build.requires)
-    told = json.dumps([data, compilation.spec.sdist.model_dump()], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()
-
-
-def _content_of(library: Library) -> dict[str, object]:
-    """Return a library's options, less the addresses of its source, which its digest identifies."""
-    return library.model_dump(exclude={"source": {"url"}})
 
 
 def sdist_compilers(compilation: Compilation, python: str) -> Compilers | None:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from mpforge.kinds.inputs import Inputs, pruned, without_content
+from mpforge.kinds.inputs import Inputs
 from mpforge.kinds.kind import Kind
+from mpforge.kinds.narrowed_trees import pruned, without_content
 from mpforge.kinds.task import Given, Task
 from mpforge.plan.steps import AskRequirements, BuildWheel, Settings
 from mpforge.platforms import well_known

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.errors import OutputMissing
-from mpforge.kinds.inputs import Inputs, pruned
+from mpforge.kinds.inputs import Inputs
 from mpforge.kinds.kind import Kind
+from mpforge.kinds.narrowed_trees import pruned
 from mpforge.kinds.task import Given, Task
 from mpforge.plan.steps import RunCommands
 from mpforge.store.trees import Directory

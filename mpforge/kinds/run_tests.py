@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mpforge.errors import OutputMissing, StepFailed
-from mpforge.kinds.inputs import Inputs, selected
+from mpforge.kinds.inputs import Inputs
 from mpforge.kinds.kind import Kind
+from mpforge.kinds.narrowed_trees import selected
 from mpforge.kinds.task import Given, Task
 from mpforge.plan.steps import RunTests
 from mpforge.store.trees import Directory

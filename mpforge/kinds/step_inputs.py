@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mpforge.kinds import target_packages
 from mpforge.kinds.fetch_crates import put_crates
-from mpforge.kinds.inputs import content_differs
+from mpforge.kinds.narrowed_trees import content_differs
 from mpforge.kinds.observed_reads import SOURCE
 from mpforge.kinds.registry import kind_of
 from mpforge.kinds.task import Task

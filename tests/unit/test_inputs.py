@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mpforge.kinds.inputs import Inputs, content_differs, pruned, selected, without_content
+from mpforge.kinds.inputs import Inputs
+from mpforge.kinds.narrowed_trees import content_differs, pruned, selected, without_content
 from mpforge.sources.project import locate
 from mpforge.store.trees import FileNode, from_entries
 from tests.memory_store import MemoryStore

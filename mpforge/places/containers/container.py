@@ -10,7 +10,6 @@ import itertools
 import os
 import re
 import select
-import stat
 import tempfile
 import threading
 import time
@@ -21,17 +20,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from mpforge import processes
-from mpforge.artifacts import archives
 from mpforge.errors import (
-    ArchiveRefused,
     ImageUnfit,
-    RuntimeLost,
     RuntimeRefuses,
-    SourceUnreadable,
     StepFailed,
 )
-from mpforge.formats.tar import tarfile
-from mpforge.places.containers import exec_stream
+from mpforge.places.containers import exec_stream, transfer
 from mpforge.places.containers.connection import ContainerRuntime, container_gone, speaking
 from mpforge.places.containers.labels import IMAGE_LABEL, LABEL, LAYER, TITLE, own_mark
 from mpforge.places.containers.runs_programs import RunsPrograms
@@ -326,10 +320,7 @@ class Container(RunsPrograms):
         Files belong to root there, and keep their modes and times. Raises ``RuntimeLost``.
         """
         with tempfile.TemporaryFile() as file:
-            with tarfile.open(fileobj=file, mode="w") as tar:
-                _add_parents(tar, place)
-                for name in sorted(os.listdir(tree)) if only is None else only:
-                    tar.add(tree / name, f"{place.strip('/')}/{name}", filter=_as_root)
+            transfer.pack(tree, place, file, only=only)
             file.seek(0)
             with speaking(f"copy files to {place} in a container"):
                 self._api.put_archive(self.id, "/", file)
@@ -345,44 +336,16 @@ class Container(RunsPrograms):
         Files belong to the calling user. A single file is copied likewise. ``harmless``: leave out entries
         that could escape. Raises ``ArchiveRefused``, ``RuntimeLost``.
         """
-        unpack = archives.unpack_harmless if harmless else archives.unpack
         with tempfile.TemporaryDirectory(prefix="mpforge-out-", dir=destination.parent) as folder:
             packed = Path(folder, "out.tar")
             with speaking(f"copy {place} out of a container"), packed.open("wb") as file:
                 chunks, _ = self._api.get_archive(self.id, place, chunk_size=_READ)
                 for chunk in chunks:
                     file.write(chunk)
-            unpacked = Path(folder, "out")
-            try:
-                unpack(packed, unpacked)
-            except SourceUnreadable as error:
-                raise RuntimeLost(
-                    f"the archive of {place} that the container runtime sent can't be unpacked",
-                    why=error.why,
-                    hint="repeat the command; no partial result was kept",
-                ) from None
-            found = unpacked / place.rpartition("/")[2]
-            if not os.path.lexists(found):
-                raise ArchiveRefused(f"{place} in the container is a link to another place")
-            found.rename(destination)
+            transfer.unpack(packed, place, destination, harmless=harmless)
 
 
 def variables(inspected: Mapping[str, Any]) -> dict[str, str]:
     """Return the variables that an image or a container sets, from the runtime's description of it."""
     words = (word.partition("=") for word in (inspected.get("Config") or {}).get("Env") or ())
     return {name: value for name, _, value in words}
-
-
-def _add_parents(tar: tarfile.TarFile, place: str) -> None:
-    words = place.strip("/").split("/")
-    for count in range(1, len(words) + 1):
-        entry = tarfile.TarInfo("/".join(words[:count]))
-        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-        tar.addfile(entry)
-
-
-def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = "root"
-    entry.mode = stat.S_IMODE(entry.mode) & 0o777
-    return entry
