@@ -212,6 +212,7 @@ def _data(found: Survey) -> dict[str, Any]:
                         "blocks": cell.answer.blocks,
                         "wheels_since": cell.answer.since or None,
                         "last_wheel": cell.answer.last or None,
+                        "newer_policy": cell.answer.newer or None,
                         "sdist": looks.get((name, cell.package.version)),
                     }
                     for name, cell in column.cells.items()

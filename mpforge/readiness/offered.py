@@ -1,5 +1,6 @@
 """Judge what an index offers of a package for a target: a wheel, since when, or only an sdist."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,6 +9,7 @@ from mpforge.obtain.packages.index_pages import Offer
 
 State = Literal["pure", "wheel", "sdist", "nothing"]
 """``pure``: one wheel for all targets. ``sdist``: it would have to be built. ``nothing``: not even that."""
+_POLICY = re.compile(r"(manylinux|musllinux)_(\d+_\d+)_(\w+)")
 
 
 @dataclass(frozen=True)
@@ -15,13 +17,15 @@ class Answer:
     """What there is of one version for a target and a Python.
 
     ``since`` is the first version from which on all releases up to this one have a fitting wheel;
-    ``last`` is the newest older version that has one, if this one has none. ``compiled`` is False if the
+    ``last`` is the newest older version that has one, if this one has none. ``newer`` is the oldest newer
+    policy for which this version has a wheel, if it has none for the target's. ``compiled`` is False if the
     package is known to need no compiler. ``why`` is the reason if there is no version at all.
     """
 
     state: State
     since: str = ""
     last: str = ""
+    newer: str = ""
     compiled: bool = True
     sdist: Offer | None = None
     why: str = ""
@@ -33,7 +37,9 @@ class Answer:
 
     @property
     def past(self) -> str:
-        """The last version with a wheel, as a text that follows “no wheel”."""
+        """What wheels there are instead, as a text that follows “no wheel”."""
+        if self.newer:
+            return f" except for {self.newer}"
         return f" since {self.last}, the last version with one" if self.last else " of any version"
 
 
@@ -66,7 +72,23 @@ def judge(offers: Iterable[Offer], version: str, ranks: Mapping[Any, int]) -> An
         return Answer("pure" if pure else "wheel", str(since), compiled=not pure)
     last = next((str(release) for release in reversed(older) if release in fitting), "")
     sdist = sdists.get(wanted)
-    return Answer("sdist" if sdist is not None else "nothing", last=last, sdist=sdist)
+    newer = _newer_policy(of_it, ranks)
+    return Answer("sdist" if sdist is not None else "nothing", last=last, newer=newer, sdist=sdist)
+
+
+def _newer_policy(wheels: Iterable[_Wheel], ranks: Mapping[Any, int]) -> str:
+    """Return the oldest policy of wheels that fit in everything else than the platform's version."""
+    kinds = {(match[1], match[3]) for tag in ranks if (match := _POLICY.fullmatch(tag.platform))}
+    pythons = {(tag.interpreter, tag.abi) for tag in ranks}
+    found = [
+        (tuple(map(int, match[2].split("_"))), f"{match[1]}_{match[2]}")
+        for wheel in wheels
+        for tag in wheel.tags
+        if (tag.interpreter, tag.abi) in pythons
+        and (match := _POLICY.fullmatch(tag.platform))
+        and (match[1], match[3]) in kinds
+    ]
+    return min(found)[1] if found else ""
 
 
 def _sorted_out(offers: Iterable[Offer], wanted: Any) -> tuple[list[_Wheel], dict[Any, Offer]]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -116,8 +116,7 @@ def _looks(
                 tell(f"looking at {answer.sdist.filename} …")
                 found[key] = look(answer.sdist, accounts.of(package.index), store)
             if found[key].pure_by:
-                changed = Answer("sdist", last=answer.last, compiled=False, sdist=answer.sdist)
-                column.cells[name] = Cell(package, changed)
+                column.cells[name] = Cell(package, replace(answer, compiled=False))
     return found
 
 

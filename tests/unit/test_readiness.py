@@ -47,7 +47,6 @@ def test_wheels_are_there_since_the_first_of_an_unbroken_run() -> None:
     "name",
     [
         _wheel("1.3", "x86_64"),
-        _wheel("1.3", policy="manylinux_2_39"),  # newer than the target's
         _wheel("1.3", policy="musllinux_1_2"),
         "x-1.3-cp312-cp312-manylinux_2_31_riscv64.whl",
         "x-1.3-cp313-cp313t-manylinux_2_31_riscv64.whl",
@@ -63,6 +62,13 @@ def test_a_wheel_that_does_not_fit_leaves_the_sdist_to_be_compiled(name: str) ->
     assert found.past == " since 1.1, the last version with one"
     found = _judge("1.3", name)
     assert (found.state, found.blocks, found.past) == ("nothing", True, " of any version")
+
+
+def test_a_wheel_for_a_newer_policy_is_named() -> None:
+    newest = _wheel("1.3", policy="manylinux_2_40")
+    found = _judge("1.3", _wheel("1.2"), newest, _wheel("1.3", policy="manylinux_2_39"))
+    assert (found.blocks, found.past) == (True, " except for manylinux_2_39")
+    assert _judge("1.3", _wheel("1.3", "s390x"), _wheel("1.2", policy="manylinux_2_39")).newer == ""
 
 
 def test_pure_and_abi3_wheels_fit() -> None:
