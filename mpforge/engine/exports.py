@@ -51,9 +51,10 @@ def export(
     if lacking:
         raise NotStored(
             f"neither the store nor dist/ has a result of {', '.join(lacking)}",
-            why="a session can be exported only after it has run; results of steps that see secrets are "
-            "never stored",
-            hint=f"mpforge run {' '.join(map(workspace.called, lacking))}",
+            why="a session can be exported only after it has run with the spec, the lock and the source "
+            "files as they are now; results of steps that see secrets are never stored",
+            hint=f"mpforge run {' '.join(map(workspace.called, lacking))}; `mpforge explain "
+            f"{workspace.called(lacking[0])}` shows what changed since its last run",
         )
     _add_inputs(collected, found.store)
     files = {
