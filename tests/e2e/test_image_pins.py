@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import NATIVE, NOXFILE
+from tests.e2e.container_project import BUILD, FOREIGN, PYPROJECT
 from tests.e2e.workspace import Cache, Workspace
 from tests.images.container_runtime import ContainerRuntime
 from tests.images.recipes import LABEL
@@ -18,7 +19,6 @@ from tests.images.tokens import guarded
 
 pytestmark = pytest.mark.docker
 
-FOREIGN = {"x86_64": "aarch64", "aarch64": "x86_64"}[NATIVE]
 SPEC = f"""
     schema = 1
 
@@ -32,16 +32,6 @@ SPEC = f"""
 
     [test]
     strategy = "skip"
-"""
-PYPROJECT = """
-    [build-system]
-    requires = []
-    build-backend = "backend"
-    backend-path = ["."]
-
-    [project]
-    name = "tiny"
-    version = "1.0"
 """
 # Nothing is resolved for it: it has all that it needs.
 BACKEND = """
@@ -63,7 +53,6 @@ BACKEND = """
     def build_wheel(folder, config_settings=None, metadata_directory=None):
         raise NotImplementedError
 """
-BUILD = f"build-{NATIVE}-cp311"
 DEPS = ("run", f"deps-{NATIVE}")
 NO_RUNTIME = {"DOCKER_HOST": "unix:///nowhere.sock"}
 
