@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 WITHOUT_RECIPE = (
     "build the library for the target, by a table of [libraries]; or look for an option of the project "
-    "to use its own copy, or to build without it"
+    "to use its own copy, or to build without it. If a Python package has it, as numpy has its own headers: "
+    'set target-requires = ["numpy"] in [build]'
 )
 
 

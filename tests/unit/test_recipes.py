@@ -128,6 +128,12 @@ def test_a_build_that_lacks_a_library_is_told_the_line_to_add(tmp_path: Path) ->
     assert 'libraries = ["libyaml"] in [build]' in (error.hint or "")
     error = diagnosed(ended, ["a.c:1:10: fatal error: 'vendor.h' file not found"])
     assert "[libraries]" in (error.hint or "")
+    numpy = (
+        'meson.build:1:1: ERROR: Dependency "numpy" not found (tried pkg-config and config-tool)'
+    )
+    error = diagnosed(ended, [numpy])
+    assert error.code == "library-missing"
+    assert 'target-requires = ["numpy"] in [build]' in (error.hint or "")
     (tmp_path / "libraries/libyaml").mkdir(parents=True)
     error = diagnosed(ended, ["a.c:1:10: fatal error: 'yaml.h' file not found"])
     assert "the build gets libyaml, but does not look for it there" in (error.hint or "")
