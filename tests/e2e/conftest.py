@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.e2e.plain_project import plain, plain_built  # noqa: F401 (fixtures)
 from tests.e2e.target_compilers import step, zig  # noqa: F401 (fixtures)
-from tests.e2e.workspace import Cache, Gate, Workspace
+from tests.e2e.workspace import NOXFILE, Cache, Gate, Workspace
 from tests.images.fixtures import (  # noqa: F401 (pytest finds fixtures by their names here)
     cross_aarch64_image,
     emulating_runtime,
@@ -28,11 +29,6 @@ from tests.images.fixtures import (  # noqa: F401 (pytest finds fixtures by thei
     tiny_x86_64_image,
 )
 
-NOXFILE = """
-    import mpforge.sessions
-
-    mpforge.sessions.register()
-"""
 SPEC = """
     schema = 1
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import NATIVE, NOXFILE
-from tests.e2e.workspace import Cache, Run, Running, Workspace
+from tests.e2e.conftest import NATIVE
+from tests.e2e.workspace import NOXFILE, Cache, Run, Running, Workspace
 from tests.images.container_runtime import ContainerRuntime
 
 FOREIGN = {"x86_64": "aarch64", "aarch64": "x86_64"}[NATIVE]

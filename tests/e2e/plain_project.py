@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import NOXFILE
-from tests.e2e.workspace import PROGRAMS, Cache, Workspace
+from tests.e2e.workspace import NOXFILE, PROGRAMS, Cache, Workspace
 
 HERE = os.uname().machine
 
@@ -37,7 +36,7 @@ def write_plain(workspace: Workspace, script: str) -> Workspace:
     return workspace
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def plain_built(quick_built: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The plain project, built with this host's Python, whose files are digested by that."""
     root = tmp_path_factory.mktemp("plain")

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from tests.e2e.conftest import NOXFILE
-from tests.e2e.workspace import Cache, Workspace
+from tests.e2e.workspace import NOXFILE, Cache, Workspace
 
 pytestmark = [pytest.mark.cross, pytest.mark.network, pytest.mark.emulation]
 

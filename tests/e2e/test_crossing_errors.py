@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from mpforge.artifacts.elf import read
-from tests.e2e.conftest import NOXFILE
-from tests.e2e.workspace import Cache, Run, Workspace
+from tests.e2e.workspace import NOXFILE, Cache, Run, Workspace
 
 pytestmark = [pytest.mark.cross, pytest.mark.network]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import NATIVE, NOXFILE
+from tests.e2e.conftest import NATIVE
 from tests.e2e.container_project import BUILD, FOREIGN, PYPROJECT
-from tests.e2e.workspace import Cache, Workspace
+from tests.e2e.workspace import NOXFILE, Cache, Workspace
 from tests.images.container_runtime import ContainerRuntime
 from tests.images.recipes import LABEL
 from tests.images.registry import fetch_manifest, push_image, push_index, serving, why_no_registry

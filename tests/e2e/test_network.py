@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.plain_project import BUILD, HERE, TEST, plain, plain_built, spec, write_plain
+from tests.e2e.plain_project import BUILD, HERE, TEST, spec, write_plain
 from tests.e2e.workspace import PROGRAMS, Cache, Run, Workspace
 
-__all__ = ["plain", "plain_built"]  # fixtures
 pytestmark = [pytest.mark.gcc]
 
 

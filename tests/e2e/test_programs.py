@@ -8,8 +8,6 @@ import pytest
 from tests.e2e.plain_project import (
     BUILD,
     HERE,
-    plain,
-    plain_built,
     program,
     seeing,
     spec,
@@ -17,7 +15,6 @@ from tests.e2e.plain_project import (
 )
 from tests.e2e.workspace import Workspace
 
-__all__ = ["plain", "plain_built"]  # fixtures
 pytestmark = [pytest.mark.gcc]
 
 

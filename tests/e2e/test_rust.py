@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import NOXFILE
-from tests.e2e.workspace import PROGRAMS, Cache, Workspace
+from tests.e2e.workspace import NOXFILE, PROGRAMS, Cache, Workspace
 
 pytestmark = [
     pytest.mark.network,

@@ -4,8 +4,8 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from tests.e2e.conftest import NOXFILE, SPEC
-from tests.e2e.workspace import Cache, Workspace
+from tests.e2e.conftest import SPEC
+from tests.e2e.workspace import NOXFILE, Cache, Workspace
 
 PYPROJECT = """
     [build-system]

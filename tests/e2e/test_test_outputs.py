@@ -4,8 +4,7 @@ import os
 
 import pytest
 
-from tests.e2e.conftest import NOXFILE
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import NOXFILE, Workspace
 
 pytestmark = [pytest.mark.gcc]
 

@@ -27,6 +27,11 @@ from typing import Any
 from tests.e2e import forkserver
 from tests.e2e.forkserver import Forked
 
+NOXFILE = """
+    import mpforge.sessions
+
+    mpforge.sessions.register()
+"""
 PROGRAMS = Path(sys.executable).parent
 """Where nox and mpforge are: the environment that the tests run in."""
 
