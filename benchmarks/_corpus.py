@@ -135,13 +135,13 @@ def anywhere(words: str) -> str:
 def with_row(rows: Iterable[Row], new: Row) -> tuple[Row, ...]:
     """Rows with ``new`` in the place of the older one.
 
-    A build that was found in the store cost nothing: the older row says what it had cost.
+    A build that was found in the store cost nothing: an older row with this result says what it had cost.
     """
     kept = []
     for row in rows:
         if row.place != new.place:
             kept.append(row)
-        elif new.cpu_seconds is None and row.version == new.version:
+        elif new.cpu_seconds is None and (row.version, row.result) == (new.version, new.result):
             new = Row(**{**asdict(new), "cpu_seconds": row.cpu_seconds})
     return (*kept, new)
 
