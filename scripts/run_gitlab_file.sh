@@ -7,6 +7,9 @@
 # directory, which spares downloads. Shown are a first run, a second one, which builds nothing, and one with a
 # failing test, which fails its job only. Needs npm, rsync, git and a host that mpforge builds on.
 set -eu
+for program in npm rsync git mpforge; do
+    command -v "$program" >/dev/null || { echo "$0: $program is not on PATH" >&2; exit 1; }
+done
 here=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$1"; cd "$1"; top=$PWD; tools=${2:-}
 
