@@ -407,7 +407,13 @@ def test_libraries_are_built_by_the_commands_of_their_recipes() -> None:
     assert all("{dest_dir}" in text for text in told.values()), told
     assert "--host={triple}" in told["libffi"]
     assert "no-aria" in told["openssl"]
-    assert all(len(digest) == 64 for digest in recipe_libraries.parts().values())
+
+
+def test_a_changed_command_of_a_library_changes_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = recipe_libraries.parts()
+    monkeypatch.setattr(recipe_libraries, "_OPENSSL_WITHOUT", "no-tls")
+    after = recipe_libraries.parts()
+    assert [name for name in before if before[name] != after[name]] == ["library.openssl"]
 
 
 def test_a_module_that_a_built_python_lacks_says_so_when_it_is_imported() -> None:

@@ -70,8 +70,9 @@ _WORK = ".work"
 
 
 def parts() -> Mapping[str, str]:
-    """Return the digests of the libraries' sources, for a key."""
-    return {f"library.{name}": source(name, "").sha256 for name in NAMES}
+    """Return the digests of the libraries' sources and commands, for a key."""
+    wanted = {name: repr(source(name, "")) for name in NAMES}
+    return {f"library.{n}": hashlib.sha256(text.encode()).hexdigest() for n, text in wanted.items()}
 
 
 def provide(platform: Platform, compilers: CrossCompilers, store: ToolStore) -> Path:
@@ -79,7 +80,7 @@ def provide(platform: Platform, compilers: CrossCompilers, store: ToolStore) -> 
 
     Raises ``NoTargetPython`` with the end of the log, and the errors of ``source_archives.fetch``.
     """
-    flags = f"{_FLAGS}, {_OPENSSL_FLAGS} {_OPENSSL_WITHOUT}"
+    flags = f"{_FLAGS}, {_OPENSSL_FLAGS}"
     facts = sorted({**parts(), **compilers.parts(), "flags": flags}.items())
     text = "\n".join(f"{name} {value}" for name, value in (("target", platform.name), *facts))
     return store.obtain(
