@@ -86,7 +86,7 @@ def taken_as_pure(
         return None
     if may_compile or of_target or ("pure" in build.model_fields_set and not build.pure):
         return None
-    if project.pure_by is None and build.pure and not crosses:
+    if build.pure and (project.pure_by is not None or not crosses):
         return "pure = true in the spec"
     return project.pure_by
 

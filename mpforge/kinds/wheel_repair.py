@@ -38,6 +38,11 @@ from mpforge.toolchains import host_reads
 
 _WIDE = 200  # characters of a compiler's line that are shown
 _NOT_LOCATED = re.compile(r'required library "([^"]+)" could not be located')  # auditwheel's words
+_TAG_IT = (
+    "remove the file from the package, or give the wheel a platform tag: in setup.py, pass setup() a "
+    "`distclass` whose `has_ext_modules` returns True, or a `bdist_wheel` command that sets "
+    "`root_is_pure = False`"
+)
 _WHEEL = ("-m", "wheel")
 UNPACKED = "wheel"
 _AUDITWHEEL = """\
@@ -149,14 +154,18 @@ def _refuse(
     command: RepairWheel, wheel: Path, compiled: Mapping[str, elf.ElfFacts], *, pure: bool
 ) -> None:
     """Raise the error of a faulty wheel as the backend made it."""
-    if command.only_pure is not None and (compiled or not pure):
+    if compiled and pure:
         raise WheelRejected(
-            f"{wheel.name} is not pure Python, but the project was taken to be: {command.only_pure}",
+            f"{wheel.name} claims to run anywhere but contains compiled code",
+            why="\n".join(compiled),
+            hint=_TAG_IT,
+        )
+    if command.only_pure is not None and not pure:
+        raise WheelRejected(
+            f"{wheel.name} is not pure Python, as was expected: {command.only_pure}",
             why="\n".join(compiled) or None,
             hint="set `pure = false` in [build] to build it for each target",
         )
-    if compiled and pure:
-        raise WheelRejected(f"{wheel.name} claims to run anywhere but contains compiled code")
     platform = well_known()[command.target]
     reasons = [
         f"{name}: {reason}"

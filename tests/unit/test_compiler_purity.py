@@ -164,6 +164,12 @@ def test_only_builds_with_the_same_options_and_folder_share_a_wheel() -> None:
     }
 
 
+def test_pure_in_the_spec_is_the_reason_even_if_the_project_is_known_to_be() -> None:
+    choice = session(plan(f"{TWO}[build]\npure = true\n"), "build-aarch64-cp311").choice
+    assert choice is not None
+    assert choice.why == "pure = true in the spec"
+
+
 def test_a_backend_that_does_not_cross_builds_one_wheel_where_the_spec_says_pure() -> None:
     unknown = ProjectFacts("tree", "homemade.backend", False, ("homemade",))
     assert session(plan(project=unknown), "build-aarch64-cp311").refusal is not None

@@ -116,6 +116,42 @@ def test_a_wheel_without_the_extensions_of_its_build_is_refused(
     assert remedy in refused.value.hint
 
 
+@pytest.mark.parametrize("only_pure", [None, "pure = true in the spec"])
+def test_a_compiled_file_in_a_wheel_for_any_machine_is_named_with_the_remedy(
+    tmp_path: Path, only_pure: str | None
+) -> None:
+    with pytest.raises(WheelRejected) as refused:
+        _repair_pure_wheel_of_code(tmp_path, "py3-none-any", only_pure)
+    assert (
+        refused.value.what
+        == "pkg-1-py3-none-any.whl claims to run anywhere but contains compiled code"
+    )
+    assert refused.value.why == "pkg/libz.so"
+    assert "has_ext_modules" in str(refused.value.hint)
+
+
+def test_a_wheel_for_one_machine_where_the_spec_says_pure_is_told_how_to_build_it_for_each(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(WheelRejected) as refused:
+        _repair_pure_wheel_of_code(tmp_path, "py3-none-linux_x86_64", "pure = true in the spec")
+    assert "is not pure Python, as was expected: pure = true in the spec" in refused.value.what
+    assert "`pure = false`" in str(refused.value.hint)
+
+
+def _repair_pure_wheel_of_code(tmp_path: Path, tag: str, only_pure: str | None) -> None:
+    """Repair a wheel of a library without an extension module."""
+    directory = StepDirectory(tmp_path / "step").prepare()
+    directory.source.mkdir()
+    with zipfile.ZipFile(directory.source / f"pkg-1-{tag}.whl", "w") as wheel:
+        wheel.writestr("pkg/libz.so", b"\x7fELF\x02\x01\x01" + bytes(57))
+    command = RepairWheel(
+        OutputOf("wheel"), "x86_64", "cp311", "manylinux_2_17", only_pure=only_pure
+    )
+    run = StepRun("repair", directory, BytesIO(), {}, timeout=60.0)
+    repair(run, command, "")
+
+
 def test_a_library_that_auditwheel_does_not_find_is_named_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
