@@ -19,20 +19,24 @@ MOST = 200_000
 """The most files that may replace symlinks: directories with two links to the next double each time."""
 
 
-def stays_inside(root: str, path: str, target: str) -> bool:
+def may_stay(root: str, path: str, target: str) -> bool:
     """Return whether a link at ``path`` below ``root`` leads to a path below it, judged by its text.
 
-    A text with ``..`` after another link may lead elsewhere than it seems.
+    A text with ``..`` after another link may lead elsewhere than it seems. A link to a directory that
+    contains the link may not stay: tools that follow links would not end.
     """
     if os.path.isabs(target):
         return False
     place = os.path.normpath(os.path.join(os.path.dirname(path), target))
     if place.split("/", 1)[0] == "..":
         return False
+    folder = os.path.join(root, os.path.dirname(path))
+    leads_to = os.path.realpath(os.path.join(root, place))
+    if _is_in(os.path.realpath(folder), leads_to):
+        return False
     if "/.." not in target.lstrip("./"):
         return True
-    at = os.path.join(root, os.path.dirname(path), target)
-    return os.path.realpath(at) == os.path.realpath(os.path.join(root, place))
+    return os.path.realpath(os.path.join(folder, target)) == leads_to
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Followed:
         place = os.path.join(folder, name)
         if os.path.islink(place):
             target = os.readlink(place)
-            if stays_inside(folder, name, target):
+            if may_stay(folder, name, target):
                 self.links[path] = target
             else:
                 self._link(path, place, through)

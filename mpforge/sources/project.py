@@ -123,7 +123,7 @@ def files(project: Project, *, record: Path | None = None) -> Files:
     leaving: list[str] = []
 
     def keeps(path: str, target: str) -> bool:
-        if links.stays_inside(str(project.root), path, target):
+        if links.may_stay(str(project.root), path, target):
             return True
         leaving.append(path)
         return False

@@ -8,7 +8,7 @@ import pytest
 
 from mpforge.errors import SourceUnreadable
 from mpforge.sources import links
-from mpforge.sources.links import Followed, stays_inside
+from mpforge.sources.links import Followed, may_stay
 from mpforge.store.files import files_below
 
 
@@ -164,12 +164,19 @@ def test_directories_that_double_with_each_link_are_refused(
         ("d/a", "../../b", False),
         ("a", "/b", False),
         ("a", "linked/../b", False),  # up from where the link leads to
+        ("d/a", "../d/b", True),
+        ("a", ".", False),
+        ("d/a", ".", False),
+        ("d/a", "..", False),
+        ("d/a", "../d", False),
+        ("d/a", "../again", False),  # another link to d
     ],
 )
-def test_a_link_stays_where_its_text_leads_to_a_place_in_the_source(
+def test_a_link_stays_where_its_text_leads_to_a_place_in_the_source_that_is_not_above_it(
     tmp_path: Path, path: str, target: str, stays: bool
 ) -> None:
     (tmp_path / "source" / "d").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "source" / "linked").symlink_to("../elsewhere")
-    assert stays_inside(str(tmp_path / "source"), path, target) is stays
+    (tmp_path / "source" / "again").symlink_to("d")
+    assert may_stay(str(tmp_path / "source"), path, target) is stays

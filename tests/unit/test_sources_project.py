@@ -108,13 +108,20 @@ def test_without_git_links_that_leave_the_source_are_left_out_and_named(tmp_path
         "absolute": str(root / "a/file"),
         "out": "../elsewhere",
         "a/out": "../../elsewhere",
+        "a/self": ".",
+        "a/above": "../a",
     }.items():
         (root / name).symlink_to(target)
     found = project.files(locate(root, ".", "m.toml"))
     linked = {path for path, node in found.tree.walk() if isinstance(node, str)}
     assert linked == {"inside", "a/up", "folder", "dangling"}
     assert found.tree.get("absolute") == found.tree.get("a/file")
-    assert [words.split(" ")[0] for words in found.left_out] == ["a/out", "out"]
+    assert [words.split(" ")[0] for words in found.left_out] == [
+        "a/above",
+        "a/out",
+        "a/self",
+        "out",
+    ]
 
 
 def test_what_is_no_file_is_no_source(tmp_path: Path) -> None:
