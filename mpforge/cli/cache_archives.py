@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpforge.cli.options import add_spec, sessions_of, workspace_of
+from mpforge.cli.output_files import warn_of_source
 from mpforge.errors import ExitCode
 from mpforge.reports.console import size
-from mpforge.sources import project
 from mpforge.workspace import STATE_NAME, Workspace, cache_directory
 
 if TYPE_CHECKING:
@@ -70,11 +70,7 @@ def _export(arguments: argparse.Namespace) -> int:
         f"wrote {place} ({size(written)}): {_counted(len(collected.results), 'result')}, "
         f"{_counted(files, 'file')} of dist/, for {', '.join(arguments.session)}\n"
     )
-    if project.has(found.inputs.source, place):
-        sys.stderr.write(
-            f"mpforge > warning: {place} is now a file of the source, so the next run builds everything "
-            f"again: move it to {STATE_NAME}/ or out of the project\n"
-        )
+    warn_of_source(place, found.inputs.source)
     return ExitCode.DONE
 
 

@@ -9,12 +9,21 @@ from mpforge.cli.options import workspace_of
 from mpforge.compiler import project_checks
 from mpforge.engine.load_index import content, text_of
 from mpforge.engine.load_plan import facts_of, source_of
-from mpforge.errors import ExitCode, LockInvalid, MpforgeError, Place, Problem, SpecInvalid
+from mpforge.errors import (
+    ExitCode,
+    LockInvalid,
+    MpforgeError,
+    Place,
+    Problem,
+    SourceMissing,
+    SpecInvalid,
+)
 from mpforge.lock import lock_file
 from mpforge.spec.check_names import check_test_sources
 from mpforge.spec.finding import Finding
 from mpforge.spec.load import find_problems
 from mpforge.spec.model import Spec
+from mpforge.spec.options import is_wheel, target_names
 from mpforge.store.local import opened
 from mpforge.workspace import Workspace
 
@@ -60,7 +69,11 @@ def _of_project(workspace: Workspace, text: str, spec: Spec) -> Iterable[Finding
         return [Finding(error.code, place, words)]
     found = [Finding("source-doubtful", place, words, warning=True) for words in source.doubts]
     found += check_test_sources(spec, files)
+    builds_wheels = any(is_wheel(spec, name) for name in target_names(spec))
     with contextlib.suppress(MpforgeError, OSError):
-        facts, listing = facts_of(workspace, spec, source, wheel=True)
+        try:
+            facts, listing = facts_of(workspace, spec, source, wheel=builds_wheels)
+        except SourceMissing as error:
+            return [*found, Finding(error.code, place, f"{error.what}; {error.hint}")]
         found += (*listing.findings, *project_checks.findings(spec, facts))
     return found

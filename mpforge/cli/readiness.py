@@ -1,6 +1,7 @@
 """``mpforge readiness``: which packages a project needs, and which of them keep it from a target."""
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mpforge.cli.options import workspace_of, write_json
+from mpforge.cli.output_files import write_file
 from mpforge.errors import ExitCode, FileTrouble, NothingSelected, SpecNotFound, WrongInput
 from mpforge.obtain.packages.package_index import Index
 from mpforge.plan.pins import EnvironmentRequest
@@ -17,7 +19,6 @@ from mpforge.plan.sessions import Plan
 from mpforge.plan.wants import Packages
 from mpforge.platforms import available, python_words, well_known
 from mpforge.readiness.survey import Survey, survey
-from mpforge.store.files import write_atomically
 from mpforge.workspace import cache_directory
 
 DESCRIPTION = (
@@ -172,11 +173,10 @@ def _show(found: Survey, arguments: argparse.Namespace) -> None:
     if arguments.html is not None:
         from mpforge.reports.readiness_page import readiness_page
 
-        try:
-            write_atomically(arguments.html, readiness_page(found).encode("utf-8", "replace"))
-        except OSError as error:
-            raise FileTrouble(f"{arguments.html} can't be written: {error.strerror}") from None
-        sys.stderr.write(f"mpforge > wrote {arguments.html}\n")
+        workspace = None
+        with contextlib.suppress(SpecNotFound):
+            workspace = workspace_of(arguments)
+        write_file(arguments.html, readiness_page(found), workspace)
     if arguments.json:
         write_json(_data(found))
     elif arguments.html is None:

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from mpforge.cli.options import workspace_of
-from mpforge.errors import ExitCode, FileTrouble
+from mpforge.cli.output_files import write_file
+from mpforge.errors import ExitCode
 from mpforge.reports.run_report import RunReport, read
-from mpforge.store.files import write_atomically
 
 DESCRIPTION = (
     "Write the last run of this checkout as JUnit XML, as one HTML page, or as a Markdown table (to stdout, "
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(_text("markdown", report))
     for form, place in wanted.items():
         if place is not None:
-            _write(place, _text(form, report))
+            write_file(place, _text(form, report), workspace)
     return ExitCode.DONE
 
 
@@ -54,13 +54,3 @@ def _text(form: str, report: RunReport) -> str:
     from mpforge.reports.markdown import markdown
 
     return markdown(report.outcomes, title=f"mpforge: {report.spec}")
-
-
-def _write(place: Path, text: str) -> None:
-    try:
-        write_atomically(place, text.encode("utf-8", "replace"))
-    except OSError as error:
-        raise FileTrouble(
-            f"{place} can't be written: {error.strerror}", hint="name another file"
-        ) from None
-    sys.stderr.write(f"mpforge > wrote {place}\n")

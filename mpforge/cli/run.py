@@ -46,7 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ARCHIVE",
         help="first import the results and files of an archive of `mpforge cache export`",
     )
-    parser.add_argument("-j", type=int, metavar="N", default=1, help="run N sessions in parallel")
+    parser.add_argument(
+        "-j", type=_count, metavar="N", default=1, help="run N sessions in parallel"
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of 1 or more, got {text!r}")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ Knows nothing of nox or of command lines.
 """
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -155,8 +156,15 @@ def _reported(
     log = workspace.logs(session.name)
     with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
         file.write(traceback.format_exc())
+    where = f": {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return FileTrouble(
+            f"{error.strerror}{where}",
+            hint=f"free space where {workspace.root} and {workspace.cache} (MPFORGE_CACHE) are; "
+            "`mpforge cache stats` shows what the cache holds",
+        )
     return FileTrouble(
-        f"{error.strerror}: {error.filename or 'a file'}",
+        f"{error.strerror}{where}",
         hint=f"mpforge writes to {workspace.root} (.mpforge/, dist/, the lock) and to "
         f"{workspace.cache} (MPFORGE_CACHE): both must be directories that this user can write",
     )

@@ -58,3 +58,26 @@ def test_a_source_that_is_not_there_is_an_error_at_its_key(
     assert main(["check"]) == 2
     told = capsys.readouterr().out
     assert told.startswith("multiplatform.toml:3:1: source-missing: project.source = 'nowhere'")
+
+
+def test_a_source_without_a_python_project_is_an_error(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "pyproject.toml").unlink()
+    assert main(["check"]) == 2
+    told = capsys.readouterr().out
+    assert "source-missing" in told
+    assert "has neither pyproject.toml nor setup.py" in told
+    text = SPEC.partition("[test]")[0] + '[build]\nkind = "make"\noutputs = ["a"]\n'
+    (project / "multiplatform.toml").write_text(text, encoding="utf-8")
+    assert main(["check"]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("number", ["0", "-1", "x"])
+def test_a_number_of_parallel_sessions_below_one_is_refused(
+    number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "-j", number, "build"])
+    assert f"expected a number of 1 or more, got '{number}'" in capsys.readouterr().err

@@ -244,3 +244,15 @@ def test_the_command_writes_the_files_it_is_asked_for(
     assert (workspace.root / "out" / "a.html").read_text().startswith("<!DOCTYPE html>")
     assert main(["report"]) == 0
     assert "| build-a | done | built |" in capsys.readouterr().out
+
+
+def test_a_report_that_is_written_among_the_sources_is_warned_of(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace.root)
+    monkeypatch.setenv("MPFORGE_CACHE", str(workspace.cache))
+    _write(workspace, _ended("build-a", "done", "built"))
+    workspace.spec.write_text("schema = 1\n", encoding="utf-8")
+    for place, warned in (("run.html", True), (".mpforge/run.html", False)):
+        assert main(["report", "--html", place]) == 0
+        assert ("is now a file of the source" in capsys.readouterr().err) is warned
