@@ -244,11 +244,7 @@ def _known(cache: Path) -> Iterator[None]:
     """Lock a cache of a known layout while the block runs. Raises ``FileTrouble``."""
     problem = layout_problem(cache / "store")
     if problem is not None:
-        raise FileTrouble(
-            "the cache was made by another version of mpforge; it is left alone",
-            why=problem,
-            hint="use the version of mpforge that made it, or set MPFORGE_CACHE to another directory",
-        )
+        raise FileTrouble(f"the cache is left alone: {problem.why}", hint=problem.remedy)
     try:
         yield
     except OSError as error:

@@ -143,7 +143,7 @@ def read(place: Path, root: Path, understand: Callable[[Mapping[str, Any]], T]) 
     """
     problem = layout_problem(root)
     if problem is not None:
-        raise FileTrouble(f"the store can't take the archive: {problem}")
+        raise FileTrouble(f"the store can't take the archive: {problem.why}", hint=problem.remedy)
     try:
         with place.open("rb") as raw, Shelf(root).adding() as batch:
             return understand(_Reader(place, batch).read(raw))

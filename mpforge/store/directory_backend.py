@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from io import RawIOBase
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mpforge.errors import UPDATE, written_by_newer
 from mpforge.store import notes
@@ -34,7 +34,17 @@ _DAY = 24 * 3600.0
 _FEW = 16
 
 
-def layout_problem(root: Path) -> str | None:
+class LayoutProblem(NamedTuple):
+    """Why this version can't use a directory as a store, and the remedy."""
+
+    why: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.why}: {self.remedy}"
+
+
+def layout_problem(root: Path) -> LayoutProblem | None:
     """Return the reason why this version can't use a directory as a store; None if it can."""
     place = root / LAYOUT_FILE
     try:
@@ -42,17 +52,19 @@ def layout_problem(root: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        return f"{place} can't be read: {error.strerror}"
+        why = f"{place} can't be read ({error.strerror})"
+        return LayoutProblem(why, f"{root} must be a directory that this user can read")
     except (ValueError, KeyError, TypeError, RecursionError):
-        return (
-            f"{place} does not belong to a store; if it was only truncated, run `rm {place}`, and "
-            "the store works again"
-        )
+        layout = None
+    if type(layout) is not int:
+        return LayoutProblem(f"{place} is damaged", f"run `rm {place}`; mpforge writes it again")
     if layout == LAYOUT:
         return None
-    if type(layout) is int and layout > LAYOUT:
-        return f"{written_by_newer(str(root), layout, LAYOUT, name='layout')}: {UPDATE}"
-    return f"{root} has layout {layout!r}, but this mpforge reads layout {LAYOUT}"
+    if layout > LAYOUT:
+        why = written_by_newer(str(root), layout, LAYOUT, name="layout")
+        return LayoutProblem(why, UPDATE)
+    why = f"{root} has layout {layout}, but this mpforge reads layout {LAYOUT}"
+    return LayoutProblem(why, "set MPFORGE_CACHE to another directory")
 
 
 class Unreadable(OSError):

@@ -240,6 +240,19 @@ def test_a_cache_of_another_layout_is_left_alone(checkout: Checkout, kept: Kept)
     assert everything(checkout) == before
 
 
+def test_a_cache_with_a_damaged_layout_is_left_alone_with_one_remedy(
+    checkout: Checkout, kept: Kept
+) -> None:
+    kept.result("one", "1")
+    layout = kept.root / "layout.json"
+    layout.write_text("junk", encoding="utf-8")
+    run = checkout.mpforge("cache", "verify")
+    assert run.code == 4, str(run)
+    assert f"{layout} is damaged\n  -> run `rm {layout}`" in run.output
+    assert "version" not in run.output
+    assert layout.read_text(encoding="utf-8") == "junk"
+
+
 def test_stats_tell_what_is_kept_how_much_and_when_it_was_used(
     checkout: Checkout, kept: Kept
 ) -> None:
