@@ -216,7 +216,9 @@ def _text(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    except (IsADirectoryError, UnicodeDecodeError):
+    except IsADirectoryError:
+        raise CiFileForeign(f"{path} is a directory", hint="move it away") from None
+    except UnicodeDecodeError:
         raise CiFileForeign(f"{path} is not a text file", hint="move it away") from None
 
 

@@ -32,6 +32,9 @@ _FLAG = compiled(
     r"error: unsupported argument '[^']+' to option '(?P<name>-m[^']+)'",
     r"error: \"?This header is only meant to be used on (?P<name>x86)",
 )
+_FEATURE = compiled(  # zig's
+    r"error: target architecture \S+ has no LLVM CPU feature named \"(?P<name>[^\"]+)\"",
+)
 _OF_SOURCE = re.compile(r"^[^\s:]+:\d+:(?:\d+:)? (?:fatal )?error: ")
 _OPENMP = compiled(
     r"error: mpforge: openmp-unavailable: (?P<name>[^:]+):",
@@ -89,7 +92,7 @@ def ran_target_program(
 
 def foreign_flag(lines: Sequence[str]) -> Symptom | None:
     """Return the last line in which the compiler refuses an option of another kind of CPU."""
-    return last(lines, *_FLAG)
+    return last(lines, *_FLAG) or _last_before_errors(lines, _FEATURE)
 
 
 def wants_openmp(lines: Sequence[str]) -> Symptom | None:

@@ -249,7 +249,8 @@ def _crossed_badly(ended: Ended, lines: Sequence[str]) -> StepFailed | None:
         return ForeignFlag(
             f"{ended.title} failed: it uses {flag.name}, which the target's CPU does not have",
             why=flag.line,
-            hint="make the project use it only on CPUs that have it: by an option of the project, "
+            hint="make the project use it only on CPUs that have it: setup.py can ask "
+            "`sysconfig.get_platform()`, which names the target; or by an option of the project, "
             "or a patch in [build] before-build",
         )
     if openmp := cross_compiling.wants_openmp(lines):

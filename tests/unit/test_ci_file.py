@@ -1,8 +1,11 @@
 """What mpforge and its readers own in a CI file, and what happens to each when it is written again."""
 
+from pathlib import Path
+
 import pytest
 
 from mpforge.ci.ci_file import CiFile
+from mpforge.cli import ci
 from mpforge.errors import CiFileEdited, CiFileForeign
 
 FILE = CiFile("ci.yml", "github")
@@ -72,6 +75,11 @@ def test_a_newer_pin_of_an_action_is_kept_and_an_older_one_is_replaced() -> None
 def test_a_file_of_someone_else_is_refused() -> None:
     with pytest.raises(CiFileForeign, match=r"mpforge did not write ci\.yml"):
         FILE.updated("jobs: {}\n", MIDDLE)
+
+
+def test_a_directory_in_the_place_of_the_file_is_called_one(tmp_path: Path) -> None:
+    with pytest.raises(CiFileForeign, match="is a directory"):
+        ci._text(tmp_path)
 
 
 def test_a_file_without_the_last_line_is_refused() -> None:

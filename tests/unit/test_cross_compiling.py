@@ -108,6 +108,7 @@ def test_an_option_that_zig_does_not_know_is_named(line: str, name: str) -> None
     [
         ("cc: error: unsupported option '-mavx2' for target 'aarch64-linux-gnu'", "-mavx2"),
         ("error: unknown target CPU 'skylake'", "skylake"),
+        ('error: target architecture aarch64 has no LLVM CPU feature named "avx2"', "avx2"),
         (
             'immintrin.h:14:2: error: "This header is only meant to be used on x86 and x64 arch',
             "x86",
@@ -118,6 +119,11 @@ def test_what_only_another_cpu_has_is_named(line: str, name: str) -> None:
     found = foreign_flag([line, "1 error generated."])
     assert found is not None
     assert found.name == name
+
+
+def test_a_cpu_feature_that_a_check_lacked_before_another_error_is_not_the_cause() -> None:
+    line = 'error: target architecture aarch64 has no LLVM CPU feature named "avx2"'
+    assert foreign_flag([line, "mod.c:9:1: error: expected ';'"]) is None
 
 
 @pytest.mark.parametrize(
