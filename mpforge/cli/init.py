@@ -14,7 +14,7 @@ from mpforge.compiler.backends import recognise
 from mpforge.errors import ExitCode, SpecInvalid, WrongInput
 from mpforge.formats.pyproject import build_system
 from mpforge.migrate.files import CI_FILES, PROJECT_FILES, ProjectFiles
-from mpforge.migrate.initial_spec import initial_spec
+from mpforge.migrate.initial_spec import InitialSpec, initial_spec
 from mpforge.migrate.report import summary
 from mpforge.plan.facts import ProjectFacts
 from mpforge.spec.load import find_problems
@@ -71,7 +71,16 @@ def run(arguments: argparse.Namespace) -> int:
     )
     register = "" if path.name == "multiplatform.toml" else repr(path.name)
     sys.stdout.write(f"{noxfile_advice(path.parent / 'noxfile.py', register)}\n")
+    sys.stdout.write(f"then try one wheel: nox -s {_first_session(initial)}\n")
     return ExitCode.DONE
+
+
+def _first_session(initial: InitialSpec) -> str:
+    """Return the session that shows most for least: the tests of one Python that is commonly installed."""
+    matrix = initial.wheels.matrix
+    target = next((name for name in ("aarch64", "x86_64") if name in matrix), next(iter(matrix)))
+    pythons = matrix[target]
+    return f"test-{target}-{next((p for p in ('cp311', 'cp313') if p in pythons), pythons[0])}"
 
 
 def _there_already(path: Path) -> WrongInput:

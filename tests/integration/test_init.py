@@ -43,6 +43,7 @@ def test_init_writes_a_spec_that_check_finds_good(project: Checkout) -> None:
     assert "  x86_64_musl   cp311-cp315 cp314t-cp315t  the same\n" in done.output
     assert "  pyproject.toml:11 before-all -> build.libraries\n" in done.output
     assert "  import mpforge.sessions\n  mpforge.sessions.register()\n" in done.output
+    assert "then try one wheel: nox -s test-aarch64-cp311\n" in done.output
     names = sorted(path.name for path in project.root.iterdir())
     assert names == ["multiplatform.toml", "pyproject.toml"]
     assert project.mpforge("check").code == 0
