@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from mpforge import platforms
 from mpforge.artifacts.core_metadata import requires_python
 from mpforge.compiler.backends import recognise
 from mpforge.errors import ExitCode, SpecInvalid, WrongInput
@@ -78,7 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _first_session(initial: InitialSpec) -> str:
     """Return the session that shows most for least: the tests of one Python that is commonly installed."""
     matrix = initial.wheels.matrix
-    target = next((name for name in ("aarch64", "x86_64") if name in matrix), next(iter(matrix)))
+    likely = [name for name in reversed(platforms.hosts()) if name in matrix]
+    target = (likely or list(matrix))[0]
     pythons = matrix[target]
     return f"test-{target}-{next((p for p in ('cp311', 'cp313') if p in pythons), pythons[0])}"
 
