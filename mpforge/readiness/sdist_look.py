@@ -65,6 +65,7 @@ _OF_OTHER_SYSTEMS = {
     ),
     *(
         "user32",
+        "vcvars",
         "winmm",
         "ws2_32",
         "wtsapi32",
@@ -107,10 +108,12 @@ class Look:
         told = f"compiled, {self.backend}"
         if not self.crosses:
             return f'{told}: mpforge does not know this backend; use strategy = "emulate"'
+        known = f"[build] libraries = [{', '.join(self.known)}]" if self.known else ""
         if lacking:
-            return f"{told}: may need {', '.join(lacking)}, for which mpforge has no recipe"
-        if self.known:
-            return f"{told}: seems buildable with [build] libraries = [{', '.join(self.known)}]"
+            beside = f", and {known}" if known else ""
+            return f"{told}: may need {', '.join(lacking)}, for which mpforge has no recipe{beside}"
+        if known:
+            return f"{told}: seems buildable with {known}"
         return f"{told}: seems buildable here"
 
 

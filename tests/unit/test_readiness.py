@@ -131,6 +131,13 @@ EXTENSION = "from setuptools import Extension, setup\nsetup(ext_modules=[Extensi
         ),
         (
             {
+                "pyproject.toml": _backend("scikit-build-core", "scikit_build_core.build"),
+                "CMakeLists.txt": "find_package(vcvars)\nfind_package(ZLIB)\nfind_package(Frob)",
+            },
+            "may need frob, for which mpforge has no recipe, and [build] libraries = [zlib]",
+        ),
+        (
+            {
                 "pyproject.toml": SETUPTOOLS,
                 "setup.py": f"{EXTENSION})])",
                 "x.pxd": 'cdef extern from "libxml/tree.h":\n    pass\n',
