@@ -99,7 +99,7 @@ def test_a_library_is_built_for_the_target_once_and_linked_into_the_wheel(dozen:
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(told) is None
     (component,) = json.loads(told)["components"]
     assert (component["name"], component["version"]) == ("dozen", "12")
-    assert component["licenses"] == [{"license": {"id": "0BSD"}}]
+    assert component["licenses"] == [{"expression": "0BSD"}]
     assert text == b"Count what you like.\n"
     again = dozen.nox("test-aarch64")
     assert again.did == set(), str(again)
