@@ -258,7 +258,7 @@ _QUESTIONS = (
     _Question(
         _PYTHON,
         re.compile(r"\.(?:tofile|tobytes)\("),
-        f"bytes in this machine's order, unless the call gives another: {_LAYOUT}",
+        f"bytes in this machine's byte order, unless the call names another: {_LAYOUT}",
         of="endian",
     ),
     _Question(

@@ -89,8 +89,8 @@ _FIND_THEM = (
     "wheel installs by `pytest --pyargs PACKAGE.tests`"
 )
 _PLUGIN = (
-    "if the project's pytest configuration asks for a plugin, name that in [test] requires, or ignore "
-    "the options there: `pytest -o addopts=`"
+    "if a pytest plugin is missing, add it to [test] requires; or have pytest ignore the "
+    "project's options: `pytest -o addopts=`"
 )
 
 

@@ -76,7 +76,7 @@ class Reads:
             _set(real)
 
     def paths(self, more: Iterable[str]) -> dict[str, list[str]]:
-        """Return all paths that were read, by kind; those of programs, and ``more``, are added afterwards."""
+        """Return all paths that were read, by kind, with those that programs read and ``more``."""
         try:
             unheard = _read_by(self._started)
         except (Unlisted, SourceUnreadable, OSError) as error:

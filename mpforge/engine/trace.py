@@ -109,7 +109,7 @@ def trace(run: SessionRun) -> Traced:
 
 
 def lines(found: Traced) -> Iterator[str]:
-    """Yield the result for people: the files that are not in the key, by package."""
+    """Yield the result as lines of text, with the files that are not in the key by package."""
     yield (
         f"traced: {found.step} read {found.in_key} files of this host that are in its key, and "
         f"{found.compared} that its result records; this run is not stored"

@@ -40,7 +40,7 @@ class HookCalls:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Variables of hooks in addition to the step's environment; the spec's compiler flags come last."""
+        """Variables that only build hooks get; the spec's compiler flags come last in each."""
         if self.ready is None:
             return {}
         given = build_tools.with_variables(self.ready.hooks, self.task.step, self.run.fill)

@@ -107,7 +107,7 @@ def new_project(root: Path, cache: Cache) -> Workspace:
 
 @pytest.fixture
 def native_image(request: pytest.FixtureRequest) -> str:
-    """An image with a Python and a compiler, of this machine's kind."""
+    """An image for this machine, with Python and a compiler."""
     found: str = request.getfixturevalue(f"manylinux_{NATIVE}_image")
     return found
 

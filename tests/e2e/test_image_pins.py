@@ -69,7 +69,7 @@ def foreign_image(tiny_x86_64_image: str, tiny_aarch64_image: str) -> str:
 
 @pytest.fixture
 def other_image(runtime: ContainerRuntime, native_image: str, tmp_path: Path) -> Iterator[str]:
-    """Another image of this machine's kind."""
+    """Another image for this machine."""
     name = f"mpforge-test/other-{tmp_path.name.lower().replace('_', '-')}-{NATIVE}"
     container = runtime.call("create", "--label", LABEL, native_image, "true")
     try:

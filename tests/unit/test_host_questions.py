@@ -36,7 +36,7 @@ FAR = replace(well_known()["armv7l"], endian="big")
         (
             "setup.py",
             "table.astype('u4').tofile('src/table.bin')",
-            "(.tofile() gets bytes in this machine's order, unless",
+            "(.tofile() gets bytes in this machine's byte order, unless",
         ),
         ("Makefile", "BITS := $(shell getconf LONG_BIT)", "(getconf LONG_BIT) gets this machine's"),
         (

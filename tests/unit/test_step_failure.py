@@ -116,7 +116,7 @@ def test_pytest_without_tests_says_where_they_are_looked_for(tmp_path: Path, lin
                 "  rootdir: /x",
             ],
             "python -m pytest: error: unrecognized arguments: --cov",
-            "name that in [test] requires",
+            "add it to [test] requires",
         ),
         (
             ["ImportError while loading conftest '/x/conftest.py'.", "E   ModuleNotFoundError: m"],
@@ -126,7 +126,7 @@ def test_pytest_without_tests_says_where_they_are_looked_for(tmp_path: Path, lin
         (
             ["ERROR: Error importing plugin \"pytest_cov\": No module named 'pytest_cov'"],
             "ERROR: Error importing plugin \"pytest_cov\": No module named 'pytest_cov'",
-            "name that in [test] requires",
+            "add it to [test] requires",
         ),
     ],
 )
